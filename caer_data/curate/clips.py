@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from caer_data.engine.files import sha256_of, slug
 from caer_data.engine.pool import Progress
 from caer_data.engine.sources import held
 from caer_data.media.clip_command import Source
-from caer_data.media.cut import cut_clips
+from caer_data.media.cut import Media, cut_clips
 from caer_data.media.fields import Fields
 from caer_data.media.frame_rate import Span
 from caer_data.media.glimpse import Ends
@@ -29,6 +29,7 @@ CLIPS_VERSION = 10
 _WINDOW_S = 12
 _MAX_GAP_S = 1
 _CLIPS_PER_TASK = 4
+_RECORD_TRIES = 5  # another process may write the record between reading and writing it
 _MAX_TOGETHER = 6  # clips per decode; each needs memory for its own encoder
 
 
@@ -184,7 +185,11 @@ def unfinished(
 def cut(
     dataset: Path, work: Path, groups: list[Group], settings: recipes.Clips, progress: Progress
 ) -> dict[str, str]:
-    """Cut groups one by one; return why clips could not be cut, by `clip_id`."""
+    """Cut groups one by one; return why clips could not be cut, by `clip_id`.
+
+    Other processes may cut the same groups. None removes a file that it did not find by its record,
+    and a clip that one of them could not cut counts as cut if another could.
+    """
     problems: dict[str, str] = {}
     feeds: dict[Path, Feed] = {}
     for group in groups:
@@ -194,26 +199,22 @@ def cut(
         ends = {target: clip.ends for target, clip in targets.items() if clip.ends is not None}
         source = group.clips[0].source
         feed = feeds.setdefault(source.path, Feed(source, lambda: progress("clips", 0)))
+        check = partial(check_unchanged, source.path, group.clips[0].stamp)
+        results: Mapping[Path, Media | CaerError]
         try:
             with held(source.path, lambda: progress("clips", 0)):
-                check_unchanged(source.path, group.clips[0].stamp)
+                check()
                 results = cut_clips(
-                    source, spans, settings, lambda: progress("clips", 0), feed, ends
+                    source, spans, settings, lambda: progress("clips", 0), feed, ends, check
                 )
-                check_unchanged(source.path, group.clips[0].stamp)
         except CaerError as error:
-            whole = records(dataset, work, group, settings)  # another process may have cut them
-            for target, clip in targets.items():
-                if clip.clip_id not in whole:
-                    target.unlink(missing_ok=True)
-                    problems[clip.clip_id] = str(error)
-            continue
+            results = dict.fromkeys(targets, error)
         seconds = time.perf_counter() - started
-        known = {}
+        known, failed = {}, {}
         for target, clip in targets.items():
             media = results[target]
             if isinstance(media, CaerError):
-                problems[clip.clip_id] = str(media)
+                failed[clip.clip_id] = str(media)
                 continue
             known[clip.clip_id] = {
                 "path": clip.path,
@@ -223,29 +224,44 @@ def cut(
                 "frames": media.frames,
                 "variable_rate": not clip.span.even,
                 "has_audio": media.has_audio,
-                "bytes": target.stat().st_size,
-                "sha256": sha256_of(target),
+                "bytes": media.bytes,
+                "sha256": media.sha256,
                 "seconds": seconds / len(group.clips),
             }
-        _record(work, group, settings, known)
+        if known:
+            _record(dataset, work, group, settings, known)
+        if failed:
+            whole = records(dataset, work, group, settings)
+            problems |= {name: why for name, why in failed.items() if name not in whole}
         progress("clips", len(group.clips))
     return problems
 
 
 def _record(
-    work: Path, group: Group, settings: recipes.Clips, known: dict[str, dict[str, Any]]
+    dataset: Path,
+    work: Path,
+    group: Group,
+    settings: recipes.Clips,
+    known: dict[str, dict[str, Any]],
 ) -> None:
-    """Record the finished clips of a group; a record that already says the same stays.
+    """Record finished clips of a group; a record that already contains them stays.
 
     Another process that cuts the same clips may be about to read it, so there is a record at any
-    time. Of two processes, one may replace the files that the other records only if their bytes
-    differ, which `records` then notices.
+    time. What it records stays as well: it may have cut clips that this process could not. If both
+    cut a clip and the bytes differ, the file decides.
     """
     store, key = Store(work), group.key(settings)
-    earlier = store.recorded("clips", group.name, key)
-    if earlier is not None and _without_seconds(earlier) == _without_seconds(known):
-        return
-    store.record("clips", group.name, key, known, replace=True)
+    for _ in range(_RECORD_TRIES):
+        earlier = store.recorded("clips", group.name, key) or {}
+        ours = {
+            name: values
+            for name, values in known.items()
+            if name not in earlier or not _whole(dataset / values["path"], earlier[name])
+        }
+        wanted = earlier | ours
+        if _without_seconds(wanted) == _without_seconds(earlier):
+            return
+        store.record("clips", group.name, key, wanted, replace=bool(earlier))
 
 
 def _without_seconds(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -96,7 +97,7 @@ def cut_alone(setup: Setup, videos: list[Video], clips: pd.DataFrame) -> tuple[i
         for group in groups:
             here = clip_stage.records(setup.dataset.folder, setup.work, group, settings)
             done |= {record["path"]: record["sha256"] for record in here.values()}
-        copy.hand_over(done)
+        copy.hand_over(done, lambda: {path for path, _, _ in _earlier_clips(setup.dataset.folder)})
     return count - len(problems), {printable(name): why for name, why in problems.items()}
 
 
@@ -200,13 +201,14 @@ def remove_others(dataset: Dataset, paths: set[str], unread: set[str]) -> None:
         and file.stem.rsplit(".", 2)[0] not in unread
     }
     if others:
-        written = clip_stage.written(dataset.work_folder) | _earlier_clips(dataset)
+        written = clip_stage.written(dataset.work_folder) | _earlier_clips(dataset.folder)
         for file in clip_stage.unchanged(others, written):
             file.unlink()
 
 
-def _earlier_clips(dataset: Dataset) -> set[clip_stage.Written]:
+def _earlier_clips(folder: Path) -> set[clip_stage.Written]:
     """Return the files of the clips that the last complete build kept."""
+    dataset = Dataset(folder)  # another one may be of an older build
     if not dataset.has(tables.CLIPS):
         return set()
     kept = anchors.present(dataset.clips)[["path", "bytes", "sha256"]]

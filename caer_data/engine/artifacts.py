@@ -19,7 +19,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -201,6 +201,7 @@ _known: dict[Path, tuple[int, int, int]] = {}
 
 
 def _whole(path: Path) -> Artifact | None:
+    state = None
     try:
         state = _state(path)
         if _known.get(path) != state:
@@ -218,7 +219,9 @@ def _whole(path: Path) -> Artifact | None:
         _log.warning("%s: damaged, will be recomputed (%s)", path, error)
         if path.is_dir() and not path.is_symlink():
             raise CaerError(f"{path}: is a folder where a file is expected; remove it") from error
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if _state(path) == state:  # otherwise another process has replaced it already
+                path.unlink()
         return None
 
 

@@ -182,7 +182,7 @@ class Copy:
         entries = [(name, Entry(0, digest)) for name, digest in wanted.items()]
         _each(entries, lambda item: self._fetch_file(*item))
 
-    def hand_over(self, files: Mapping[str, str]) -> None:
+    def hand_over(self, files: Mapping[str, str], kept: Callable[[], set[str]] = set) -> None:
         """Upload the content of files for a later command, and remove those that no state lists.
 
         The folder otherwise would have changes that this machine seems to have kept to itself. They
@@ -191,11 +191,12 @@ class Copy:
 
         Args:
             files: SHA-256 by path relative to the folder.
+            kept: returns paths that stay too, because a build has ended and will upload its state.
         """
         paths = {name: inside(self.folder, name) for name in files}
         _each(files.items(), lambda item: self._put_blob(item[1], paths[item[0]]))
-        with suppress(BusyError), self._unused():
-            listed = read_known(self._notes).files
+        with suppress(BusyError), self._synchronising(), self._unused():
+            listed = read_known(self._notes).files.keys() | kept()
             for name, path in paths.items():
                 if name not in listed:
                     path.unlink(missing_ok=True)
@@ -283,11 +284,17 @@ class Copy:
         self.bucket.fetch(name, temporary)
         create(temporary, target)
 
+    def settled(self) -> FileLock:
+        """Return the lock that lets only one command at a time move files to and from the store.
+
+        Such a command also locks the dataset, though only for as long as it moves files.
+        """
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FileLock(self._root / "copy.lock")
+
     @contextmanager
     def _synchronising(self) -> Iterator[None]:
-        """Hold the lock that lets only one command at a time move files to and from the store."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with FileLock(self._root / "copy.lock"):
+        with self.settled():
             try:
                 yield
             except OSError as error:
@@ -295,7 +302,10 @@ class Copy:
 
     @contextmanager
     def _unused(self) -> Iterator[None]:
-        """Hold the dataset's own lock, so that no other command works in the folder."""
+        """Hold the dataset's own lock, so that no other command works in the folder.
+
+        Only to be used while synchronising: `Dataset.lock` waits for the end of that.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._dataset:
             yield

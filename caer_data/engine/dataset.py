@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from caer_data.engine import logs, tables
+from caer_data.engine import copies, logs, tables
 from caer_data.engine import recipe as recipes
 from caer_data.engine.errors import BusyError, CaerError
 from caer_data.engine.generations import Generations, mirror
@@ -195,7 +195,7 @@ class Dataset:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock", timeout=0)
         try:
-            lock.acquire()
+            self._acquire(lock)
         except Timeout as error:
             raise BusyError(
                 f"{self.folder}: another caer-data command is writing here; wait for it to end, "
@@ -206,6 +206,17 @@ class Dataset:
                 yield
         finally:
             lock.release()
+
+    def _acquire(self, lock: FileLock) -> None:
+        """Acquire the lock; wait for a command that holds it only while it moves files."""
+        copy = copies.at(self.folder)
+        try:
+            lock.acquire()
+        except Timeout:
+            if copy is None:
+                raise
+            with copy.settled():
+                lock.acquire()
 
     @property
     def videos(self) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import explain_os_error, temporary_name
+from caer_data.engine.files import explain_os_error, sha256_of, temporary_name
 from caer_data.media.clip_command import (
     Encoding,
     Source,
@@ -55,6 +55,8 @@ class Media:
     frames: int
     has_audio: bool
     sound_s: float
+    bytes: int
+    sha256: str
 
 
 def cut_clips(
@@ -64,6 +66,7 @@ def cut_clips(
     on_try: Callable[[], None] = lambda: None,
     feed: Feed | None = None,
     ends: Mapping[Path, Ends] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[Path, Media | CaerError]:
     """Cut neighbouring clips in one decode and check that they contain the requested frames.
 
@@ -82,6 +85,7 @@ def cut_clips(
         ends: what the first and last picture of each clip look like according to the decode pass.
             Frames that are piped have been counted, and are not compared, and neither are those of
             interlaced video whose lower field comes first.
+        check: called before each file appears, and raises a CaerError if it must not.
 
     Returns:
         Properties of each file, or the error that prevented cutting it.
@@ -99,10 +103,10 @@ def cut_clips(
     for group in groups:
         if not all(isinstance(results.get(target), Media) for target in group):
             on_try()
-            results |= _cut_by_time(source, group, settings, ends or {})
+            results |= _cut_by_time(source, group, settings, ends or {}, check)
     left = {t: span for t, span in clips.items() if not isinstance(results.get(t), Media)}
     if left:
-        results |= _cut_by_frames(source, left, settings, feed or Feed(source, on_try))
+        results |= _cut_by_frames(source, left, settings, feed or Feed(source, on_try), check)
     return {target: results[target] for target in clips}
 
 
@@ -133,10 +137,11 @@ def cut_clip(source: Source, span: Span, target: Path, settings: Encoding) -> Me
 
 
 def examine(path: Path) -> Media:
-    """Return the size, rate, number of frames and sound of a cut file, without decoding it."""
+    """Return the properties of a cut file, without decoding it."""
+    size, sha256 = path.stat().st_size, sha256_of(path)
     with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
         if not container.streams.video:
-            return Media(0, 0, Fraction(0), 0, bool(container.streams.audio), 0.0)
+            return Media(0, 0, Fraction(0), 0, bool(container.streams.audio), 0.0, size, sha256)
         video, sounds = container.streams.video[0], container.streams.audio
         frames = packets = 0
         for packet in container.demux([video, *sounds[:1]]):
@@ -152,6 +157,8 @@ def examine(path: Path) -> Media:
             has_audio=bool(sounds),
             # by what was coded, not by durations, which are cut where packets overlap
             sound_s=packets * _AAC_SAMPLES / sounds[0].sample_rate if sounds else 0.0,
+            bytes=size,
+            sha256=sha256,
         )
 
 
@@ -160,6 +167,7 @@ def _cut_by_time(
     clips: Mapping[Path, Span],
     settings: Encoding,
     ends: Mapping[Path, Ends],
+    check: Callable[[], None],
 ) -> dict[Path, Media | CaerError]:
     """Cut clips with one command, by timestamp."""
 
@@ -176,11 +184,15 @@ def _cut_by_time(
             for target, span in clips.items()
         }
 
-    return _published(source, clips, make)
+    return _published(source, clips, make, check)
 
 
 def _cut_by_frames(
-    source: Source, clips: Mapping[Path, Span], settings: Encoding, feed: Feed
+    source: Source,
+    clips: Mapping[Path, Span],
+    settings: Encoding,
+    feed: Feed,
+    check: Callable[[], None],
 ) -> dict[Path, Media | CaerError]:
     """Cut clips by piping decoded frames to ffmpeg."""
 
@@ -202,7 +214,7 @@ def _cut_by_frames(
             return dict.fromkeys(clips, str(error)) | problems
         return problems
 
-    return _published(source, clips, make)
+    return _published(source, clips, make, check)
 
 
 def _is_heard(sound: Path) -> bool:
@@ -220,8 +232,12 @@ def _published(
     source: Source,
     clips: Mapping[Path, Span],
     make: Callable[[dict[Path, Path]], dict[Path, str]],
+    check: Callable[[], None],
 ) -> dict[Path, Media | CaerError]:
-    """Call `make` to write clips to a temporary folder, and move the correct ones into place."""
+    """Call `make` to write clips to a temporary folder, and move the correct ones into place.
+
+    Their properties are read before that: afterwards, another process may replace or remove them.
+    """
     folder = next(iter(clips)).parent
     results: dict[Path, Media | CaerError] = {}
     try:
@@ -236,6 +252,7 @@ def _published(
                     media = examine(made[target])
                     problem = _amiss(media, span)
                     if not problem:
+                        check()
                         made[target].replace(target)
                         results[target] = media
                         continue

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,11 +12,13 @@ import pytest
 
 from caer_data.curate import clips
 from caer_data.curate.clips import Clip, Group, cut, grouped, records, unfinished
+from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Clips
 from caer_data.media.clip_command import Source
 from caer_data.media.frame_rate import Span
 from caer_data.media.probe import probe
+from caer_data.media.unchanged import stamp_of
 
 SETTINGS = Clips(preset="ultrafast", crf=30)
 
@@ -97,8 +102,101 @@ def test_a_clip_that_another_process_has_cut_survives_a_failure(source, tmp_path
     monkeypatch.setattr(clips, "cut_clips", killed)
     problems = cut(tmp_path, work, [group], SETTINGS, lambda *_: None)
     assert problems == {"show.a.0": "ffmpeg was killed"}
-    assert not torn.exists()
     assert whole.read_bytes() == content
+
+
+def test_a_clip_that_another_process_is_about_to_record_survives_a_failure(
+    source, tmp_path, monkeypatch
+):
+    (group,) = grouped([clip(source, 0, 35), clip(source, 35, 70)])
+    work, paths = tmp_path / "work", [tmp_path / each.path for each in group.clips]
+    real, seen = clips.cut_clips, []
+
+    def while_another_cuts(*given):
+        seen.append(real(*given))
+        raise CaerError("ffmpeg was killed")
+
+    monkeypatch.setattr(clips, "cut_clips", while_another_cuts)
+    assert len(cut(tmp_path, work, [group], SETTINGS, lambda *_: None)) == 2
+    assert all(path.is_file() for path in paths)
+    monkeypatch.setattr(clips, "cut_clips", lambda *given: seen[0])  # the other one goes on
+    assert cut(tmp_path, work, [group], SETTINGS, lambda *_: None) == {}
+    assert unfinished(tmp_path, work, [group], SETTINGS, 1) == []
+
+
+def test_a_clip_that_is_taken_away_before_it_is_recorded_is_recorded(source, tmp_path, monkeypatch):
+    (group,) = grouped([clip(source, 0, 35)])
+    path, real = tmp_path / group.clips[0].path, clips.cut_clips
+
+    def handed_over_meanwhile(*given):
+        results = real(*given)
+        path.rename(tmp_path / "in the store")
+        return results
+
+    monkeypatch.setattr(clips, "cut_clips", handed_over_meanwhile)
+    assert cut(tmp_path, tmp_path / "work", [group], SETTINGS, lambda *_: None) == {}
+    (tmp_path / "in the store").rename(path)
+    assert unfinished(tmp_path, tmp_path / "work", [group], SETTINGS, 1) == []
+
+
+@pytest.mark.parametrize("when", ["before", "after reading the record"])
+def test_what_another_process_could_cut_stays_recorded(source, tmp_path, monkeypatch, when):
+    (group,) = grouped([clip(source, 0, 35), clip(source, 35, 70)])
+    work, real, record = tmp_path / "work", clips.cut_clips, Store.record
+
+    def another() -> None:
+        if clips.cut_clips is not real:
+            monkeypatch.setattr(clips, "cut_clips", real)
+            assert cut(tmp_path, work, [group], SETTINGS, lambda *_: None) == {}
+
+    def torn(source, spans, *given):
+        results = real(source, spans, *given)
+        last = list(spans)[-1]
+        last.unlink()
+        if when == "before":
+            another()
+        return results | {last: CaerError("the disk was full")}
+
+    def record_late(*given, **how):
+        another()
+        return record(*given, **how)
+
+    monkeypatch.setattr(clips, "cut_clips", torn)
+    monkeypatch.setattr(Store, "record", record_late)
+    assert cut(tmp_path, work, [group], SETTINGS, lambda *_: None) == {}
+    assert list(records(tmp_path, work, group, SETTINGS)) == ["show.a.0", "show.a.35"]
+
+
+def test_a_record_holds_the_bytes_that_are_there(source, tmp_path):
+    (group,) = grouped([clip(source, 0, 35)])
+    work, path = tmp_path / "work", tmp_path / group.clips[0].path
+    cut(tmp_path, work, [group], SETTINGS, lambda *_: None)
+    (known,) = records(tmp_path, work, group, SETTINGS).values()
+    other = known | {"bytes": 4, "sha256": hashlib.sha256(b"else").hexdigest()}
+    clips._record(tmp_path, work, group, SETTINGS, {"show.a.0": other})  # lost against the file
+    assert len(records(tmp_path, work, group, SETTINGS)) == 1
+    path.write_bytes(b"else")
+    clips._record(tmp_path, work, group, SETTINGS, {"show.a.0": other})
+    assert records(tmp_path, work, group, SETTINGS) == {"show.a.0": other}
+
+
+def test_nothing_appears_of_a_source_that_was_replaced_while_it_was_cut(source, tmp_path):
+    (group,) = grouped([clip(source, 0, 35), clip(source, 35, 70)])
+    path = tmp_path / "a.mp4"
+    shutil.copyfile(source.path, path)
+    stamped = [
+        replace(each, source=replace(source, path=path), stamp=stamp_of(path))
+        for each in group.clips
+    ]
+
+    def replaced_meanwhile(*_):  # first called after the check with which cutting begins
+        os.utime(path, ns=(1, 1))
+
+    problems = cut(
+        tmp_path, tmp_path / "work", [Group(tuple(stamped))], SETTINGS, replaced_meanwhile
+    )
+    assert "changed while it was being read" in problems["show.a.0"]
+    assert not list(tmp_path.glob("clips/*/*.mp4"))
 
 
 def test_what_changes_no_byte_changes_no_key(source):

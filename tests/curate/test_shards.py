@@ -138,11 +138,11 @@ def test_a_record_of_the_same_clips_stays_for_those_who_are_about_to_read_it(
     tmp_path, monkeypatch
 ) -> None:
     group = SimpleNamespace(name="a", key=lambda settings: "k")
-    known = {"a": {"path": "clips/a.mp4", "sha256": "1", "seconds": 1.0}}
+    known = {"a": {"path": "clips/a.mp4", "bytes": 1, "sha256": "1", "seconds": 1.0}}
     path = Store(tmp_path).path("clips", "a", "k")
-    clips._record(tmp_path, group, None, known)
+    clips._record(tmp_path, tmp_path, group, None, known)
     before = path.stat().st_ino
-    clips._record(tmp_path, group, None, {"a": known["a"] | {"seconds": 2.0}})
+    clips._record(tmp_path, tmp_path, group, None, {"a": known["a"] | {"seconds": 2.0}})
     assert path.stat().st_ino == before
     seen, pack = [], artifacts._pack
 
@@ -151,7 +151,7 @@ def test_a_record_of_the_same_clips_stays_for_those_who_are_about_to_read_it(
         pack(folder, target)
 
     monkeypatch.setattr(artifacts, "_pack", read_meanwhile)
-    clips._record(tmp_path, group, None, {"a": known["a"] | {"sha256": "2"}})
+    clips._record(tmp_path, tmp_path, group, None, {"a": known["a"] | {"sha256": "2"}})
     assert seen == [known]
     assert Store(tmp_path).recorded("clips", "a", "k")["a"]["sha256"] == "2"
 

@@ -103,6 +103,25 @@ def test_a_damaged_artifact_is_made_again_with_one_line_in_the_log(tmp_path, dam
     assert store.make("shots", "v", "k", fill).path.read_bytes() == whole
 
 
+def test_what_another_process_put_in_the_place_of_a_damaged_artifact_stays(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    path = store.make("shots", "v", "k", fill).path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+
+    def made_again_meanwhile(archive):
+        (tmp_path / "new").write_bytes(whole)
+        (tmp_path / "new").replace(path)
+        return "a member"
+
+    monkeypatch.setattr(artifacts.zipfile.ZipFile, "__init__", lambda *_: None)
+    monkeypatch.setattr(artifacts.zipfile.ZipFile, "testzip", made_again_meanwhile)
+    monkeypatch.setattr(artifacts.zipfile.ZipFile, "__exit__", lambda *_: None)
+    monkeypatch.setattr(artifacts.zipfile.ZipFile, "__del__", lambda *_: None)
+    assert store.get("shots", "v", "k") is None
+    assert path.read_bytes() == whole
+
+
 def test_an_artifact_that_the_machine_cannot_open_now_is_kept(tmp_path, monkeypatch):
     store = Store(tmp_path)
     path = store.record("shots", "v", "k", [1]).path

@@ -10,8 +10,11 @@ from pathlib import Path
 import object_store
 import pytest
 
-from caer_data.engine.copies import Copy
-from caer_data.engine.errors import CaerError
+from caer_data.engine import copies
+from caer_data.engine.copies import Copy, at_work
+from caer_data.engine.copy_files import Known
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import BusyError, CaerError
 from caer_data.engine.objects import Bucket, parse
 from caer_data.engine.remote import opened
 
@@ -206,6 +209,58 @@ def test_clips_are_handed_over_by_two_shards_and_stay_for_a_build(machine, monke
     with one._unused():  # as a build does
         other.hand_over(files)
     assert path.read_text() == "film"
+
+
+@pytest.mark.parametrize("step", ["hand over", "pull"])
+def test_a_build_that_starts_while_files_are_moved_is_not_refused(
+    machine, monkeypatch, step
+) -> None:
+    one = machine("one")
+    write(one, "clips/a.mp4", "film")
+    building = threading.Thread(target=lambda: lock(ends))
+    ends: list[object] = []
+
+    def lock(ends: list[object]) -> None:
+        try:
+            with Dataset(one.folder).lock():
+                ends.append((one.folder / "clips/a.mp4").exists())
+        except CaerError as error:
+            ends.append(error)
+
+    def known_later(path: Path) -> Known:
+        if not building.ident:
+            building.start()
+            building.join(0.5)  # ends meanwhile if it does not wait
+            assert not ends
+        return known(path)
+
+    known = copies.read_known
+    monkeypatch.setattr(copies, "read_known", known_later)
+    with at_work(one):
+        if step == "pull":
+            one.pull()
+        else:
+            one.hand_over({"clips/a.mp4": hashlib.sha256(b"film").hexdigest()})
+        building.join()
+    assert ends == [step == "pull"]
+
+
+def test_a_build_beside_a_build_is_refused_in_a_working_copy_too(machine) -> None:
+    one = machine("one")
+    with at_work(one), Dataset(one.folder).lock():
+        with pytest.raises(BusyError, match="another caer-data command is writing here"):
+            Dataset(one.folder).lock().__enter__()
+        with pytest.raises(BusyError, match="another caer-data command on this machine"):
+            one.pull()
+
+
+def test_clips_of_a_build_that_has_ended_but_uploaded_no_state_stay(machine) -> None:
+    one = machine("one")
+    paths = {name: write(one, name, "film") for name in ("clips/a.mp4", "clips/b.mp4")}
+    one.hand_over(
+        dict.fromkeys(paths, hashlib.sha256(b"film").hexdigest()), lambda: {"clips/a.mp4"}
+    )
+    assert [name for name, path in paths.items() if path.exists()] == ["clips/a.mp4"]
 
 
 def test_a_damaged_object_and_an_emptied_bucket_are_refused(machine) -> None:

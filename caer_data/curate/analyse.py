@@ -44,7 +44,9 @@ from caer_data.media.programmes import is_transport_stream, rest_without
 from caer_data.media.sound_prints import sound_prints
 from caer_data.media.unchanged import check_unchanged
 from caer_data.media.unfinished import (
+    CHAINED,
     CUT_OFF,
+    EDITED,
     FRAGMENTS_MISSING,
     JOINED,
     PAGES_MISSING,
@@ -57,6 +59,7 @@ _NEARLY_ALL = 0.95
 _PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
 _GAP_STEPS = 1.75  # steps from which evenly spaced pictures have a pause
 _INCOMPLETE = (CUT_OFF, FRAGMENTS_MISSING, PAGES_MISSING)
+_UNREAD = (JOINED, CHAINED, EDITED)
 _LATE_S, _LATE = 1.5, 0.01  # seconds, and share of a broadcast, that its pictures may end early
 _LONGEST_S = 100 * 3600  # length up to which a damaged file is believed
 _REST = 0.02  # share of a broadcast after its pictures from which they go on in another stream
@@ -233,7 +236,7 @@ class _Pass:
         values |= self._seen | {
             "damage": ", ".join(filter(None, reasons)),
             "damaged_share": self._damage.share if self._damage.is_damaged else 0.0,
-            "hurt": self._damage.is_damaged or ending in (*_INCOMPLETE, JOINED),
+            "hurt": self._damage.is_damaged or ending in (*_INCOMPLETE, *_UNREAD),
             "retimed": self._damage.retimed,
         }
         write_json(folder / "video.json", values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.engine.identity import Anchor
 from caer_data.media import fingerprints
+from caer_data.media.geometry import Crop
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 19
+SHOTS_VERSION = 20
 FACES_VERSION = 10
 SPEAKERS_VERSION = 3
 
@@ -57,8 +58,10 @@ class Job:
     @cached_property
     def prints_key(self) -> str:
         """Key of the fingerprints artifact, without what is forgotten."""
-        sound = self.info.audio_index
-        key = key_of("prints", fingerprints.VERSION, None, self.sha256, sound)
+        content: tuple[object, ...] = (self.sha256, self.info.audio_index)
+        if self.info.crop != Crop():
+            content = (*content, astuple(self.info.crop))
+        key = key_of("prints", fingerprints.VERSION, None, *content)
         return redact.key_without(key, self.forgotten)
 
     @cached_property

@@ -54,7 +54,7 @@ def stated(path: Path, track: int) -> Stated:
             elif kind == b"moov":
                 frames += sum(_listed_before(data, track))
                 header = max(header, _in_header(data))
-            elif kind == b"sidx" and _number(data, 4, 4) == track:
+            elif kind == b"sidx" and integer(data, 4, 4) == track:
                 start, length = _indexed(data)
                 starts.append(start)
                 ends.append(start + length)
@@ -77,9 +77,9 @@ def top_level(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int, int]
         head = file.read(2 * _HEAD)
         if len(head) < _HEAD:
             return
-        length, begin = _number(head, 0, 4), at + _HEAD
+        length, begin = integer(head, 0, 4), at + _HEAD
         if length == 1 and len(head) == 2 * _HEAD:
-            length, begin = _number(head, 8, 8), at + 2 * _HEAD
+            length, begin = integer(head, 8, 8), at + 2 * _HEAD
         if length == 0:  # to the end of the file
             yield head[4:8], at, begin, size
         if length < begin - at:
@@ -98,11 +98,33 @@ def _boxes_of(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bytes]]:
             yield kind, file.read(end - begin)
 
 
-def _inside(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def tracks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield the content of each box `trak` of an MP4 or QuickTime file of this size."""
+    for kind, _, begin, end in top_level(file, size):
+        if kind == b"moov" and end - begin <= _LARGEST:
+            file.seek(begin)
+            yield from (track for name, track in inside(file.read(end - begin)) if name == b"trak")
+            return
+
+
+def track_number(trak: bytes) -> int:
+    """Return the number of a track; FFmpeg uses it as the identifier of the stream."""
+    head = dict(inside(trak)).get(b"tkhd", b"")
+    return integer(head, 20 if head[:1] == b"\1" else 12, 4)
+
+
+def within(data: bytes, *names: bytes) -> bytes:
+    """Return the content of a box in nested boxes; empty if there is none."""
+    for name in names:
+        data = dict(inside(data)).get(name, b"")
+    return data
+
+
+def inside(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield type and content of each box in the content of another; what is missing is cut off."""
     at = 0
     while at + _HEAD <= len(data):
-        length = _number(data, at, 4)
+        length = integer(data, at, 4)
         if length < _HEAD:
             return
         yield data[at + 4 : at + _HEAD], data[at + _HEAD : at + length]
@@ -111,49 +133,46 @@ def _inside(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _listed(moof: bytes, track: int) -> Iterator[int]:
     """Yield the numbers of frames of a track in a fragment, run by run."""
-    for kind, traf in _inside(moof):
+    for kind, traf in inside(moof):
         if kind != b"traf":
             continue
         own = False
-        for part, data in _inside(traf):
+        for part, data in inside(traf):
             if part == b"tfhd":
-                own = _number(data, 4, 4) == track
+                own = integer(data, 4, 4) == track
             elif part == b"trun" and own:
-                yield _number(data, 4, 4)
+                yield integer(data, 4, 4)
 
 
 def _listed_before(moov: bytes, track: int) -> Iterator[int]:
     """Yield the number of frames of a track that the header lists."""
-    for kind, trak in _inside(moov):
-        parts = dict(_inside(trak)) if kind == b"trak" else {}
-        head = parts.get(b"tkhd", b"")
-        if _number(head, 20 if head[:1] == b"\1" else 12, 4) == track:
-            for name in (b"mdia", b"minf", b"stbl"):
-                parts = dict(_inside(parts.get(name, b"")))
-            yield _number(parts.get(b"stsz", b""), 8, 4)
+    for kind, trak in inside(moov):
+        if kind == b"trak" and track_number(trak) == track:
+            yield integer(within(trak, b"mdia", b"minf", b"stbl", b"stsz"), 8, 4)
 
 
 def _in_header(moov: bytes) -> Fraction:
     """Return the length of all fragments by the header, s; 0 if it states none."""
     scale, length = 0, 0
-    for kind, data in _inside(moov):
+    for kind, data in inside(moov):
         if kind == b"mvhd":
-            scale = _number(data, 20 if data[:1] == b"\1" else 12, 4)
+            scale = integer(data, 20 if data[:1] == b"\1" else 12, 4)
         elif kind == b"mvex":
-            for part, inner in _inside(data):
+            for part, inner in inside(data):
                 if part == b"mehd":
-                    length = _number(inner, 4, 8 if inner[:1] == b"\1" else 4)
+                    length = integer(inner, 4, 8 if inner[:1] == b"\1" else 4)
     return Fraction(length, scale) if scale else Fraction(0)
 
 
 def _indexed(sidx: bytes) -> tuple[Fraction, Fraction]:
     """Return the start and length of the segments of an index, s."""
     wide = 8 if sidx[:1] == b"\1" else 4
-    scale, start = _number(sidx, 8, 4) or 1, _number(sidx, 12, wide)
+    scale, start = integer(sidx, 8, 4) or 1, integer(sidx, 12, wide)
     first = 12 + 2 * wide + 4
-    length = sum(_number(sidx, first + 12 * n + 4, 4) for n in range(_number(sidx, first - 2, 2)))
+    length = sum(integer(sidx, first + 12 * n + 4, 4) for n in range(integer(sidx, first - 2, 2)))
     return Fraction(start, scale), Fraction(length, scale)
 
 
-def _number(data: bytes, at: int, size: int) -> int:
+def integer(data: bytes, at: int, size: int) -> int:
+    """Return an unsigned number; what is missing is cut off."""
     return int.from_bytes(data[at : at + size], "big")

@@ -16,7 +16,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+from caer_data.media.fragments import inside, track_number, tracks, within
+
 _MATRIX: Final = struct.Struct("=9i")  # FFmpeg's display matrix: a b u, c d v, x y w
+
+_APERTURE: Final = struct.Struct(">IIIIiIiI")  # width, height and offsets, each a fraction
+_FIRST_ENTRY: Final = 8  # bytes before the first sample entry (ISO/IEC 14496-12, section 8.5.2)
+_VISUAL_ENTRY: Final = 78  # bytes before the boxes of a visual sample entry (section 12.1.3)
 
 # IDs of Matroska elements (RFC 9559)
 _SEGMENT, _SEEK_HEAD, _TRACKS, _ENTRY, _VIDEO = 0x18538067, 0x114D9B74, 0x1654AE6B, 0xAE, 0xE0
@@ -99,6 +105,38 @@ def matroska_crop(path: Path, number: int) -> Crop:
         return Crop()
     sides = (videos[number].get(name, b"") for name in (_LEFT, _TOP, _RIGHT, _BOTTOM))
     return Crop(*(int.from_bytes(side[:8], "big") for side in sides))
+
+
+def clean_aperture(path: Path, track: int, width: int, height: int) -> Crop:
+    """Return the crop of a track of an MP4 or QuickTime file by its box `clap`.
+
+    Args:
+        path: the file.
+        track: number of the track.
+        width: width of the stored picture.
+        height: height of the stored picture.
+    """
+    with path.open("rb") as file:
+        films = tracks(file, path.stat().st_size)
+        own = next((trak for trak in films if track_number(trak) == track), b"")
+    table = within(own, b"mdia", b"minf", b"stbl", b"stsd")
+    entry = next((data for _, data in inside(table[_FIRST_ENTRY:])), b"")
+    aperture = within(entry[_VISUAL_ENTRY:], b"clap")
+    if len(aperture) < _APERTURE.size:
+        return Crop()
+    values = _APERTURE.unpack(aperture[: _APERTURE.size])
+    if not all(values[1::2]):
+        return Crop()
+    shown = [Fraction(*pair) for pair in zip(values[::2], values[1::2], strict=True)]
+    left, right = _beside(width, shown[0], shown[2])
+    top, bottom = _beside(height, shown[1], shown[3])
+    return Crop(left, top, right, bottom)
+
+
+def _beside(whole: int, shown: Fraction, offset: Fraction) -> tuple[int, int]:
+    """Return the pixels before and behind what is shown, whose centre is offset."""
+    before = min(max(0, math.floor((whole - shown) / 2 + offset)), whole)
+    return before, max(0, whole - before - round(shown)) if shown > 0 else whole
 
 
 def _tracks(path: Path) -> bytes:

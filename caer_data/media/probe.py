@@ -21,7 +21,7 @@ import av.sidedata.sidedata
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 from caer_data.media.fields import Fields
-from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_of
+from caer_data.media.geometry import Crop, Turn, clean_aperture, displayed, matroska_crop, turn_of
 from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.programmes import Programme, elsewhere, pictures_begin, programmes
 from caer_data.media.sound import SoundTrack, choose, sound_tracks
@@ -329,9 +329,12 @@ def _turn(frame: Any) -> Turn:
 
 
 def _crop(path: Path, container: Any, stream: Any, frame: Any) -> Crop:
-    if "matroska" not in container.format.name:
+    if "matroska" in container.format.name:
+        crop = matroska_crop(path, list(container.streams.video).index(stream))
+    elif "mp4" in container.format.name:
+        crop = clean_aperture(path, int(stream.id), frame.width, frame.height)
+    else:
         return Crop()
-    crop = matroska_crop(path, list(container.streams.video).index(stream))
     return crop if crop.fits(frame.width, frame.height) else Crop()
 
 

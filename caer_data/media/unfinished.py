@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from caer_data.media.fragments import MOST_BOXES, top_level
+from caer_data.media.fragments import MOST_BOXES, inside, integer, top_level, tracks, within
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _ASF: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA: Final = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _PAGE: Final = b"OggS"
+_FLV_AGAIN: Final = b"FLV\x01"
 _FIRST_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """Types with which an MP4 or an old QuickTime file begins."""
+_BOXES: Final = (
+    *_FIRST_BOXES, b"moof", b"sidx", b"ssix", b"styp", b"mfra", b"meta", b"udta", b"uuid", b"emsg",
+    b"prft", b"pdin",
+)  # fmt: skip
+"""Types of top-level boxes; anything else at the end, such as a tag of ID3, was appended."""
 _HEAD: Final = 4096
+_HANDLERS: Final = (b"vide", b"soun")
+_PLAIN: Final = 1 << 16  # the usual speed of an edit
 _FRAGMENT: Final = 24  # bytes up to a fragment's number (ISO/IEC 14496-12, section 8.8.5)
 
 CUT_OFF: Final = "the file is truncated"
@@ -22,10 +30,15 @@ NOT_CLOSED: Final = "the recording was never closed"
 FRAGMENTS_MISSING: Final = "fragments are missing"
 PAGES_MISSING: Final = "pages of the file are missing"
 JOINED: Final = "another film is appended to it, which is not read"
+CHAINED: Final = "further recordings are appended to it, which may not be read"
+EDITED: Final = (
+    "its edit list contains pauses or changes of speed, which are not followed; "
+    "pictures or sound may be repeated"
+)
 
 
 def unfinished(path: Path) -> str:
-    """Return what is wrong with the end of a file, by the sizes it states; empty if nothing.
+    """Return what is wrong with the structure of a file, by what it states; empty if nothing.
 
     Only Matroska, MP4, QuickTime, AVI, FLV, ASF and Ogg state the sizes of their parts.
 
@@ -62,12 +75,17 @@ def _avi(file: BinaryIO, end: int, size: int) -> str:
 
 
 def _mp4(file: BinaryIO, size: int) -> str:
-    """Check the top-level boxes; one film has one box `moov`."""
+    """Check the top-level boxes; one film has one box `moov`.
+
+    Fragments may be preceded by a header of their own, as in streams that were interrupted.
+    """
     films = 0
     cut_off, missing, last = False, False, None
-    for kind, start, _, end in top_level(file, size):
-        cut_off = end > size
-        films += kind == b"moov"
+    for kind, start, begin, end in top_level(file, size):
+        cut_off = end > size and kind in _BOXES
+        if kind == b"moov":
+            file.seek(begin)
+            films += not (films and b"mvex" in dict(inside(file.read(max(0, end - begin)))))
         if kind == b"moof":
             file.seek(start)
             box = file.read(_FRAGMENT)
@@ -79,21 +97,39 @@ def _mp4(file: BinaryIO, size: int) -> str:
         return CUT_OFF
     if films > 1:
         return JOINED
-    return FRAGMENTS_MISSING if missing else ""
+    if missing:
+        return FRAGMENTS_MISSING
+    return EDITED if _edited(file, size) else ""
+
+
+def _edited(file: BinaryIO, size: int) -> bool:
+    """Whether pictures or sound have edits that FFmpeg does not follow.
+
+    It follows cuts, repeats and a pause at the start (ISO/IEC 14496-12, section 8.6.6).
+    """
+    for track in tracks(file, size):
+        if within(track, b"mdia", b"hdlr")[8:12] not in _HANDLERS:
+            continue
+        edits = within(track, b"edts", b"elst")
+        wide = 8 if edits[:1] == b"\1" else 4
+        begun = False
+        for at in range(8, len(edits) - 2 * wide - 3, 2 * wide + 4):
+            length = integer(edits, at, wide)
+            pause = integer(edits, at + wide, wide) == (1 << 8 * wide) - 1
+            if length and (begun if pause else integer(edits, at + 2 * wide, 4) != _PLAIN):
+                return True
+            begun = begun or not pause
+    return False
 
 
 def _flv(file: BinaryIO, at: int, size: int) -> str:
     """Check the tags: each states its size before it, and again behind it."""
-    file.seek(size - 4)
-    length = int.from_bytes(file.read(4), "big")
-    if 11 <= length <= size - 4:
-        file.seek(size - 4 - length)
-        if int.from_bytes(file.read(4)[1:], "big") + 11 == length:
-            return ""
     at += 4
     while at + 11 <= size:
         file.seek(at)
         tag = file.read(4)
+        if tag == _FLV_AGAIN:
+            return JOINED
         if tag[0] & 0x1F not in (8, 9, 18):  # neither sound nor pictures nor a script
             return ""
         at += 11 + int.from_bytes(tag[1:], "big")
@@ -104,17 +140,28 @@ def _flv(file: BinaryIO, at: int, size: int) -> str:
 
 
 def _asf(file: BinaryIO, at: int, size: int) -> str:
-    """Check the size of the data object, which live recordings do not state."""
+    """Check the sizes of the objects from the data on, which live recordings do not state."""
     file.seek(at)
     data = file.read(24)
     if not data.startswith(_ASF_DATA):
         return ""
-    return CUT_OFF if at + int.from_bytes(data[16:24], "little") > size else ""
+    for _ in range(MOST_BOXES):  # indexes follow
+        length = int.from_bytes(data[16:24], "little")
+        at += length
+        if at > size:
+            return CUT_OFF
+        file.seek(at)
+        data = file.read(24)
+        if length < len(data) or len(data) < len(_ASF) + 8:
+            break
+        if data.startswith(_ASF):
+            return JOINED
+    return ""
 
 
 def _ogg(file: BinaryIO, size: int) -> str:
     """Check that the pages of each stream are numbered without gaps, and the last one is whole."""
-    at, missing = 0, False
+    at, missing, chained = 0, False, False
     last, open_ = dict[bytes, int](), set[bytes]()
     while at < size:
         file.seek(at)
@@ -125,6 +172,7 @@ def _ogg(file: BinaryIO, size: int) -> str:
             continue
         stream, number = page[14:18], int.from_bytes(page[18:22], "little")
         first = page[5] & 2
+        chained |= bool(first) and stream not in last and bool(last) and not open_
         missing |= not first and stream in last and number > last[stream] + 1
         last[stream] = number
         (open_.discard if page[5] & 4 else open_.add)(stream)
@@ -133,6 +181,8 @@ def _ogg(file: BinaryIO, size: int) -> str:
         return CUT_OFF
     if missing:
         return PAGES_MISSING
+    if chained:
+        return CHAINED
     return NOT_CLOSED if open_ else ""
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from caer_data.engine.files import scratch_folder
 from caer_data.media import attempts
 from caer_data.media.decode import THREADS
 from caer_data.media.fields import Fields
+from caer_data.media.geometry import Crop
 from caer_data.media.interlacing import Measured
 from caer_data.media.packets import Damage
 from caer_data.media.probe import probe
@@ -83,6 +85,12 @@ def test_face_models_count_by_what_they_hold_not_where_they_lie(tmp_path):
 def test_fingerprints_from_before_fields_were_measured_are_made_anew(tmp_path):
     job = job_of(numbered.write(tmp_path / "a.mp4", 10), tmp_path)
     assert job.prints_key != key_of("prints", 1, None, job.sha256, job.info.audio_index)
+
+
+def test_fingerprints_of_another_crop_are_made_anew(tmp_path):
+    job = job_of(numbered.write(tmp_path / "a.mp4", 10), tmp_path)
+    info = replace(job.info, crop=Crop(left=8))
+    assert replace(job, info=info).prints_key != job.prints_key
 
 
 def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_path, monkeypatch):

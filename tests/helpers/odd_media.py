@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,3 +43,40 @@ def cut(
     span = span_of(pts, start, end, int(pts[end]), info.time_base, info.fps)
     cut_clip(source, span, target, Clips(preset="ultrafast", crf=12))
     return target
+
+
+def set_edits(path: Path, edits: Sequence[tuple[int, int, float]]) -> None:
+    """Replace the edit list of an MP4 file whose index is behind the pictures.
+
+    Args:
+        path: the file, with one track.
+        edits: of each edit, length in the film's ticks (usually ms), start in the track's ticks
+            (-1 for a pause), and speed.
+    """
+    data = path.read_bytes()
+    entries = b"".join(
+        struct.pack(">IiI", length, start, round(speed * 65536)) for length, start, speed in edits
+    )
+    listed = struct.pack(">I4sII", 16 + len(entries), b"elst", 0, len(edits)) + entries
+    at = data.index(b"edts") - 4
+    (old,) = struct.unpack_from(">I", data, at)
+    put(path, (b"moov", b"trak"), struct.pack(">I4s", 8 + len(listed), b"edts") + listed, at, old)
+
+
+def put(path: Path, boxes: Sequence[bytes], new: bytes, at: int, old: int = 0) -> None:
+    """Replace `old` bytes of an MP4 file, behind its pictures, and enlarge the boxes around them.
+
+    Args:
+        path: the file.
+        boxes: types of the boxes that contain the place.
+        new: the new bytes.
+        at: the place.
+        old: number of bytes that are replaced.
+    """
+    data = bytearray(path.read_bytes())
+    for box in boxes:
+        head = data.index(box) - 4
+        (size,) = struct.unpack_from(">I", data, head)
+        struct.pack_into(">I", data, head, size + len(new) - old)
+    data[at : at + old] = new
+    path.write_bytes(data)

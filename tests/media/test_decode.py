@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import resource
-import struct
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
 
-import av
 import numbered_video as numbered
 import numpy as np
 import pytest
-from odd_media import ffmpeg
+from odd_media import ffmpeg, set_edits
 
 from caer_data.engine.errors import CaerError
 from caer_data.media.decode import Received, frames, read_frames
@@ -234,22 +232,9 @@ def test_frames_without_times_last_as_long_as_the_decoder_says(
 
 def test_frames_that_an_edit_list_leaves_out_are_not_lost(tmp_path: Path) -> None:
     path = numbered.write(tmp_path / "a.mp4", 200, gop=25)
-    info, data = probe(path), bytearray(path.read_bytes())
-    with av.open(str(path)) as container:
-        tick = container.streams.video[0].time_base
-    second = int(1 / tick)
-    kept = [(2000, 0), (3000, 5 * second)]  # ms of the film, start in the track
-    entries = b"".join(struct.pack(">IiHH", *edit, 1, 0) for edit in kept)
-    edits = struct.pack(">I4sII", 16 + len(entries), b"elst", 0, len(kept)) + entries
-    new = struct.pack(">I4s", 8 + len(edits), b"edts") + edits
-    at = data.find(b"edts") - 4
-    (old,) = struct.unpack(">I", data[at : at + 4])
-    data[at : at + old] = new
-    for box in (b"trak", b"moov"):  # behind the pictures, so that no offset changes
-        at = data.find(box) - 4
-        (size,) = struct.unpack(">I", data[at : at + 4])
-        data[at : at + 4] = struct.pack(">I", size + len(new) - old)
-    path.write_bytes(data)
+    info = probe(path)
+    second = int(1 / info.time_base)
+    set_edits(path, [(2000, 0, 1), (3000, 5 * second, 1)])
     reader = frames(path, info)
     numbers = [numbered.number_of(frame.picture()) for frame in reader]
     assert len(numbers) == pytest.approx(125, abs=3)  # B-frames at the edges

@@ -7,7 +7,7 @@ from pathlib import Path
 import numbered_video as numbered
 import numpy as np
 import pytest
-from odd_media import cut, ffmpeg
+from odd_media import cut, ffmpeg, put
 
 from caer_data.media import probe as probing
 from caer_data.media.decode import frames
@@ -98,6 +98,44 @@ def test_what_matroska_crops_is_not_shown(tmp_path: Path, monkeypatch: pytest.Mo
     assert (probe(clip).width, probe(clip).height) == (192, 96)
     shown = [numbered.number_of(f.picture()) for f in frames(clip, probe(clip))]
     assert shown == list(range(10, 50))
+
+
+def test_what_is_outside_the_clean_aperture_is_not_shown(tmp_path: Path) -> None:
+    path = numbered.write(tmp_path / "plain.mp4", 60)
+    wide = tmp_path / "wide.mp4"
+    ffmpeg("-i", path, "-vf", "pad=iw+96:ih:32:0", "-crf", 12, wide)
+    assert probe(wide).crop == Crop()
+    add_aperture(wide, (192, 1, 96, 1, -32, 2, 0, 1))
+    info = probe(wide)
+    assert info.crop == Crop(32, 0, 64, 0)
+    assert (info.width, info.height) == (192, 96)
+    assert [numbered.number_of(f.picture()) for f in frames(wide, info)] == list(range(60))
+    clip = cut(wide, tmp_path / "clip.mp4", 10, 50)
+    shown = [numbered.number_of(f.picture()) for f in frames(clip, probe(clip))]
+    assert shown == list(range(10, 50))
+
+
+@pytest.mark.parametrize(
+    "aperture",
+    [(192, 0, 96, 1, 0, 1, 0, 1), (0, 1, 96, 1, 0, 1, 0, 1), (900, 1, 96, 1, 0, 1, 0, 1)],
+    ids=["no-fraction", "no-width", "too-wide"],
+)
+def test_an_impossible_aperture_crops_nothing(tmp_path: Path, aperture: tuple[int, ...]) -> None:
+    path = numbered.write(tmp_path / "a.mp4", 5)
+    add_aperture(path, aperture)
+    assert probe(path).crop == Crop()
+
+
+def add_aperture(path: Path, values: tuple[int, ...]) -> None:
+    data = path.read_bytes()
+    entry = data.index(b"avc1", data.index(b"stsd")) - 4
+    (size,) = struct.unpack_from(">I", data, entry)
+    box = struct.pack(">I4sIIIIiIiI", 40, b"clap", *values)
+    around = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    put(path, around, box, entry + size)
+    changed = bytearray(path.read_bytes())
+    struct.pack_into(">I", changed, entry, size + len(box))
+    path.write_bytes(changed)
 
 
 def test_other_files_crop_nothing(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ import imageio_ffmpeg
 import numbered_video as numbered
 import numpy as np
 import pytest
-from odd_media import cut, ffmpeg
+from odd_media import cut, ffmpeg, set_edits
 
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
 from caer_data.media.unfinished import (
+    CHAINED,
     CUT_OFF,
+    EDITED,
     FRAGMENTS_MISSING,
     JOINED,
     NOT_CLOSED,
@@ -46,7 +48,9 @@ def test_a_recording_that_was_never_closed(tmp_path: Path) -> None:
 def test_fragments_and_other_containers(tmp_path: Path) -> None:
     plain = numbered.write(tmp_path / "plain.mp4", 50, gop=10)
     path = tmp_path / "fragmented.mp4"
-    ffmpeg("-i", plain, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", path)
+    ffmpeg(
+        "-i", plain, "-c", "copy", "-movflags", "frag_keyframe+empty_moov+default_base_moof", path
+    )
     assert unfinished(path) == ""
     data = path.read_bytes()
     first, second, third = (m.start() - 4 for m in list(re.finditer(b"moof", data))[:3])
@@ -92,12 +96,64 @@ def test_an_flv_without_the_size_behind_its_last_tag_is_whole(tmp_path: Path) ->
     assert unfinished(path) == ""
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.flv", "a.wmv"])
 def test_a_film_joined_on_behind_the_end_is_named(tmp_path: Path, name: str) -> None:
-    codec = "mpeg4" if name.endswith("avi") else "libx264"
-    path = numbered.write(tmp_path / name, 50, codec=codec)
+    path = tmp_path / name
+    codec = _CODECS.get(name[2:], "libx264")
+    ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", codec, path)
     path.write_bytes(path.read_bytes() * 2)
     assert unfinished(path) == JOINED
+
+
+def test_chained_ogg_recordings_are_named(tmp_path: Path) -> None:
+    plain, path = numbered.write(tmp_path / "plain.mkv", 50, sound=True), tmp_path / "a.ogv"
+    parts = []
+    for offset in (1, 100):
+        ffmpeg("-i", plain, "-c:v", "libtheora", "-q:v", 5, "-serial_offset", offset, path)
+        parts.append(path.read_bytes())
+    path.write_bytes(b"".join(parts))
+    assert unfinished(path) == CHAINED
+    assert sum(1 for _ in frames(path, probe(path))) == 50
+
+
+def test_what_others_append_to_a_film_is_no_part_of_it(tmp_path: Path) -> None:
+    path = numbered.write(tmp_path / "a.mp4", 50)
+    data = path.read_bytes()
+    for more in (b"TAG" + b"title".ljust(125, b"\0"), bytes(5000), b"\0\0\0\0SEFHxyzSEFT"):
+        path.write_bytes(data + more)
+        assert unfinished(path) == ""
+
+
+def test_fragments_may_have_a_header_of_their_own(tmp_path: Path) -> None:
+    path, plain = tmp_path / "a.mp4", numbered.write(tmp_path / "plain.mp4", 100, gop=25)
+    ffmpeg(
+        "-i", plain, "-c", "copy", "-movflags", "frag_keyframe+empty_moov+default_base_moof", path
+    )
+    data = path.read_bytes()
+    first, third = (m.start() - 4 for m in list(re.finditer(b"moof", data))[:3:2])
+    path.write_bytes(data[:third] + data[:first] + data[third:])
+    assert unfinished(path) == ""
+    assert sum(1 for _ in frames(path, probe(path))) == 100
+
+
+@pytest.mark.parametrize(
+    ("edits", "ending"),
+    [
+        ([(2000, 1024, 1)], ""),
+        ([(1000, -1, 1), (2000, 1024, 1)], ""),
+        ([(1000, 1024, 1), (1000, 1024, 1)], ""),
+        ([(1000, 1024, 1), (1000, -1, 1), (1000, 14336, 1)], EDITED),
+        ([(2000, 1024, 0.5)], EDITED),
+        ([(1000, 1024, 1), (500, 14336, 0), (1000, 14336, 1)], EDITED),
+    ],
+    ids=["whole", "starts-late", "repeats", "pause", "slow", "frozen"],
+)
+def test_edits_that_are_not_followed_are_named(
+    tmp_path: Path, edits: list[tuple[int, int, float]], ending: str
+) -> None:
+    path = numbered.write(tmp_path / "a.mp4", 50)
+    set_edits(path, edits)
+    assert unfinished(path) == ending
 
 
 def test_a_long_avi_goes_on_in_further_chunks(tmp_path: Path) -> None:

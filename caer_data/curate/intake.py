@@ -72,6 +72,8 @@ def probe_files(setup: Setup, found: list[video_stage.Found]) -> Probed:
         setup.reporter.say(printable(note))
     for note in video_stage.programme_notes(ordered):
         setup.reporter.warn(printable(note))
+    for note in video_stage.film_notes(ordered):
+        setup.reporter.warn(printable(note))
     good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
     cuts = hand_cuts.by_video(setup.decisions)
     # by the number of all videos, not the remaining ones: interruptions must not change results

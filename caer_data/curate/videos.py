@@ -32,7 +32,7 @@ from caer_data.media.sound import SoundTrack, fits
 from caer_data.media.subtitles import ENDINGS as SUBTITLES
 from caer_data.media.unchanged import Stamp, stamp_of
 
-VIDEOS_VERSION = 7
+VIDEOS_VERSION = 8
 
 _ENDINGS = {ending.removeprefix(".") for ending in Videos().extensions}
 _FRACTIONS = ("pixel_aspect", "fps", "time_base")
@@ -277,6 +277,16 @@ def programme_notes(described: list[Described]) -> list[str]:
         + ", ".join(map(str, item.info.programmes[1:]))
         for item in described
         if item.info is not None and len(item.info.programmes) > 1
+    ]
+
+
+def film_notes(described: list[Described]) -> list[str]:
+    """Return notes on files with several video streams, of which only one is used."""
+    return [
+        f"{item.row['path']}: using the video stream of {item.info.stored_width}x"
+        f"{item.info.stored_height}, one of {item.info.films}"
+        for item in described
+        if item.info is not None and item.info.films > 1 and len(item.info.programmes) < 2
     ]
 
 

@@ -20,7 +20,7 @@ from caer_data.media.packets import (
     promised,
 )
 from caer_data.media.probe import VideoInfo, open_container, pixel_aspect
-from caer_data.media.retime import Retimer
+from caer_data.media.retime import TURN_S, Retimer
 
 THREADS: Final = 6
 """Threads of one decoder; six of them keep two cores busy."""
@@ -86,7 +86,7 @@ class VideoReader:
         spoilt, last = False, None
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
         steps = Steps(nominal)
-        retimer = Retimer(nominal, self.info.start_pts)
+        retimer = Retimer(nominal, int(TURN_S / self.info.time_base), self.info.start_pts)
         for index, timed in enumerate(retimer.times(self._raw_frames())):
             raw, aspect = timed.raw.frame, timed.raw.aspect
             self._note(raw, aspect)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import VideoInfo, open_container
 from caer_data.media.resampling import Resampler
+from caer_data.media.retime import TURN_S
 from caer_data.media.subtitle_tracks import SubtitleTrack, cue_of, subtitle_tracks
 from caer_data.media.subtitles import Subtitles
 from caer_data.media.voice import RATE, WINDOW, Samples, Voice
@@ -137,7 +138,7 @@ class _Ear:
             self._start = now or 0
         elif now is not None and here is not None:
             gap = now + self._shift - here
-            if gap < -_BREAK:  # the clock restarts
+            if gap < -_BREAK or gap > TURN_S * _MICROS:  # the clock restarts
                 self._shift -= gap
             elif gap > _BREAK:
                 self._break(now + self._shift)

@@ -83,6 +83,7 @@ class VideoInfo:
         max_pixels: maximum number of pixels of a stored picture.
         opening: options that FFmpeg needs to see all streams of the file, besides the usual ones.
         programmes: programmes of a broadcast, the one with the pictures first.
+        films: number of video streams that are not covers.
         fields: how frames are shown that consist of two fields. By default, the flags are
             trusted; `interlacing` measures.
     """
@@ -111,6 +112,7 @@ class VideoInfo:
     max_pixels: int
     opening: tuple[tuple[str, str], ...] = ()
     programmes: tuple[Programme, ...] = ()
+    films: int = 1
     fields: Fields = Fields.FLAGGED
 
     @property
@@ -133,7 +135,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
     """
     max_pixels = int(max_megapixels * 1e6)
     with open_container(path, max_pixels) as container:
-        stream = _main_stream(container, path, max_pixels)
+        stream, films = _main_stream(container, path, max_pixels)
         context = stream.codec_context
         _check_size(path, context.width, context.height, max_pixels)
         frame, stamped = _first_frame(container, stream, path)
@@ -172,6 +174,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
             max_pixels=max_pixels,
             opening=tuple((k, container.options[k]) for k in _OPENING if k in container.options),
             programmes=tuple(on_air),
+            films=films,
         )
 
 
@@ -251,10 +254,12 @@ def _films(container: Any) -> list[Any]:
     return [s for s in container.streams.video if not s.disposition & hidden]
 
 
-def _main_stream(container: Any, path: Path, max_pixels: int) -> Any:
-    """Return the first stream marked as default, otherwise the first; never cover art.
+def _main_stream(container: Any, path: Path, max_pixels: int) -> tuple[Any, int]:
+    """Return the stream to read, and how many films there are; never cover art.
 
-    A cover need not be marked as one: a stream of one picture is no film if there is another.
+    This is the stream marked as default. Of several, or if none is marked, it is the largest one,
+    in broadcasts the first one. A cover need not be marked as one: a stream of one picture is no
+    film if there is another.
     """
     streams = _films(container)
     if not streams:
@@ -267,7 +272,10 @@ def _main_stream(container: Any, path: Path, max_pixels: int) -> Any:
     known = [s for s in known if s.codec_context.width] or known
     covers = _covers(path, known, max_pixels)
     films = [s for s in known if s.index not in covers] or known
-    return next((s for s in films if s.disposition & av.stream.Disposition.default), films[0])
+    marked = [s for s in films if s.disposition & av.stream.Disposition.default] or films
+    if container.format.name == "mpegts":
+        return marked[0], len(films)
+    return max(marked, key=lambda s: s.codec_context.width * s.codec_context.height), len(films)
 
 
 def _covers(path: Path, streams: list[Any], max_pixels: int) -> set[int]:

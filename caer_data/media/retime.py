@@ -21,6 +21,10 @@ _AHEAD: Final = 8
 last good one, the clock has restarted. The same number is examined before the first frame gets a
 time. The frames are held in memory, so the number is small."""
 
+TURN_S: Final = 12 * 3600
+"""Seconds from which a step ahead is one back: if the 33-bit clock of a broadcast falls, as where
+recordings were joined, FFmpeg takes this for a complete turn of 26 hours."""
+
 _SHORTEST: Final = 0.75  # durations of frames that are believed, in usual ones
 _LONGEST: Final = 2.25
 
@@ -69,6 +73,7 @@ class Retimer:
 
     Args:
         nominal: usual duration of a frame, in the time base.
+        turn: `TURN_S` in the time base.
         start: timestamp of the first picture, from which frames without a time are counted. Decode
             times are late by the decoder's delay and are shifted to begin here.
 
@@ -78,6 +83,7 @@ class Retimer:
     """
 
     nominal: int
+    turn: int
     start: int | None = None
     restarts: int = 0
     retimed: int = 0
@@ -120,7 +126,7 @@ class Retimer:
 
     def _fits(self, pts: int) -> bool:
         """Whether all doubtful frames fit before this time."""
-        return self._last is None or pts - self._last > len(self._doubtful)
+        return self._last is None or len(self._doubtful) < pts - self._last < self.turn
 
     def _between(self, end: int) -> Iterator[Timed]:
         """Assign evenly spaced times to the doubtful frames, before a frame with a certain time."""

@@ -208,6 +208,23 @@ def test_timestamps_that_restart(tmp_path):
     assert clicks(target)[0] == pytest.approx(0.2, abs=0.04)
 
 
+def test_the_clock_of_a_broadcast_falls_where_recordings_are_joined(tmp_path):
+    parts = []
+    for offset in (7200, 3600):
+        plain = numbered.write(tmp_path / f"{offset}.mp4", 150, sound=True)
+        part = tmp_path / f"{offset}.ts"
+        ffmpeg("-i", plain, "-c", "copy", "-output_ts_offset", offset, part)
+        parts.append(part.read_bytes())
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(parts))
+    source, times = source_of(path)
+    assert (times.pts[-1] - times.pts[0]) * source.info.time_base < 13
+    target = tmp_path / "clip.mp4"
+    assert cut_clip(source, span(times, 170, 210), target, SETTINGS).frames == 40
+    assert numbers(target) == list(range(20, 60))
+    assert clicks(target)[0] == pytest.approx(0.2, abs=0.04)
+
+
 @pytest.mark.parametrize("handed_over", [False, True], ids=["by-time", "handed-over"])
 def test_uneven_frames_keep_their_times(tmp_path, monkeypatch, handed_over):
     path = uneven(tmp_path)

@@ -167,6 +167,9 @@ class _Raw:
     width, height, duration = 192, 96, 40
 
 
+DAY = 86_400_000  # ms
+
+
 def _received(pts: int | None, dts: int | None = None) -> Received:
     return Received(_Raw(), pts, dts)
 
@@ -188,6 +191,11 @@ def _received(pts: int | None, dts: int | None = None) -> Received:
         ),
         ([90000, 90040, 0, 40], [90000, 90040, 90080, 90120], "2 frames retimed"),
         ([0, 8000, 8040], [0, 8000, 8040], ""),
+        (
+            [0, 40, *range(DAY, DAY + 400, 40)],
+            list(range(0, 480, 40)),
+            "1 restart of the timestamps, 10 frames retimed",
+        ),
     ],
     ids=[
         "plain",
@@ -200,6 +208,7 @@ def _received(pts: int | None, dts: int | None = None) -> Received:
         "restart",
         "falls-at-the-end",
         "gap",
+        "back-taken-for-a-turn",
     ],
 )
 def test_timestamps_always_rise(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from odd_media import ffmpeg
 
+from caer_data.curate.videos import Described, film_notes
 from caer_data.engine.errors import CaerError
 from caer_data.media.probe import probe
 
@@ -234,6 +236,22 @@ def test_a_cover_that_is_not_marked_as_one_is_no_film(
     alone = tmp_path / "alone.mov"
     ffmpeg("-i", film, "-c:v", "mjpeg", alone)
     assert probe(alone).codec == "mjpeg"
+
+
+@pytest.mark.parametrize("marked", [(), (0,), (0, 1)], ids=["none", "small", "both"])
+def test_of_several_films_the_largest_is_read_unless_another_is_marked(
+    tmp_path: Path, marked: tuple[int, ...]
+) -> None:
+    plain, path = numbered.write(tmp_path / "plain.mp4", 30), tmp_path / "a.mkv"
+    flags = [f"-disposition:v:{n}={'default' if n in marked else '0'}" for n in (0, 1)]
+    ffmpeg("-i", plain, "-filter_complex", "[0:v]split[a][b];[b]scale=96:48[c]", "-map", "[c]",
+           "-map", "[a]", *(part for flag in flags for part in flag.split("=")), path)  # fmt: skip
+    info = probe(path)
+    assert info.films == 2
+    assert info.width == (96 if marked == (0,) else 192)
+    note = film_notes([Described({"path": "a.mkv"}, path, info)])
+    assert note == [f"a.mkv: using the video stream of {info.width}x{info.height}, one of 2"]
+    assert film_notes([Described({}, path, replace(info, films=1))]) == []
 
 
 def test_sound_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:

@@ -98,22 +98,24 @@ def command(
 
     Running the same command again computes only what is missing.
     """
-    from caer_data.curate import PRELOAD, shards
+    from caer_data.curate import PRELOAD
     from caer_data.engine.pool import warm_up
 
-    part = shards.parse(shard) if shard is not None else None
-    if part and drop_rated:
+    if shard is not None and drop_rated:
         raise click.UsageError("--shard writes no tables; --drop-rated belongs to the final build")
-    if dry_run and (part or pyannote or engine != "local"):
+    if dry_run and (shard is not None or pyannote or engine != "local"):
         raise click.UsageError(
             "--dry-run runs on this machine; it cannot be combined with --shard, --pyannote or "
             "--engine"
         )
+    if engine == "local":
+        warm_up(PRELOAD)  # it imports much, and meanwhile this process does too
+    from caer_data.curate import shards
+
+    part = None if shard is None else shards.parse(shard)
     where = _engine(engine, address, workers, needs)
     if isinstance(shows, Place) or isinstance(output, Place):
         _check_before_fetching(shows, recipe, where)
-    if engine == "local":
-        warm_up(PRELOAD)
     opened = common.working_copy(output, artifacts=True, state=part is None, writes=not dry_run)
     with closing(where), opened as folder:
         raw = _laid_out(shows, folder, recipe) if isinstance(shows, Place) else shows

@@ -1,8 +1,8 @@
 """Estimates of a build's time and disk space, and of the hours of rating, before it starts.
 
 A few parts, spread over all videos, are built in a temporary folder, with as many processes as the
-build would use. The cost is scaled up by the length of the videos, and the fixed cost per video by
-their number. Nothing is written to the dataset.
+build would use. What the processes did is scaled up by the length of the videos; what the command
+did by itself is added once. Nothing is written to the dataset.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import pandas as pd
 
 from caer_data.curate import PRELOAD, hand_cuts, run
 from caer_data.curate import videos as video_stage
 from caer_data.curate.funnel import duration_text
 from caer_data.curate.job import Job
 from caer_data.curate.pyannote_files import Imported
-from caer_data.engine.artifacts import read_json
 from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
+from caer_data.engine.engines import LocalEngine
 from caer_data.engine.errors import CaerError
 from caer_data.engine.forgotten import Forgotten
+from caer_data.engine.metering import Metered
 from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.schema import USED
@@ -47,19 +51,24 @@ class Rates:
     Attributes:
         parts: number of parts of videos that were built.
         minutes: minutes of video in these parts.
-        core_s_per_minute: core seconds per minute of video: shots, faces, clips.
-        core_s_per_video: fixed core seconds per video: sound, start of processes, tables.
-        bytes_per_minute: bytes of the dataset per minute of video.
-        clips: number of kept clips.
+        core_s_per_minute: processor seconds per minute of video.
+        wall_per_core: duration of a process's work per processor second: more than 1 if it had to
+            wait for a disk or other programs.
+        once_s: seconds that the command needs by itself, however many videos there are.
+        once_core_s: processor seconds of this.
+        bytes_per_minute: bytes of clips and intermediate results per minute of video.
+        clips: number of kept clips, corrected for those that the ends of the parts cut off.
         clip_s: mean length of a clip, seconds.
     """
 
     parts: int
     minutes: float
     core_s_per_minute: float
-    core_s_per_video: float
+    wall_per_core: float
+    once_s: float
+    once_core_s: float
     bytes_per_minute: float
-    clips: int
+    clips: float
     clip_s: float
 
 
@@ -96,13 +105,20 @@ class Forecast:
         """Core hours of the remaining work."""
         if self.rates is None:
             return 0.0
-        by_length = self.hours_left * 60 * self.rates.core_s_per_minute
-        return (by_length + self.videos_left * self.rates.core_s_per_video) / 3600
+        return (self._spread_core_s + self.rates.once_core_s) / 3600
 
     @property
     def seconds(self) -> float:
         """Duration of the build with all its processes, seconds."""
-        return self.core_hours * 3600 / min(self.workers, max(1, self.videos_left))
+        if self.rates is None:
+            return 0.0
+        alone = self._spread_core_s * self.rates.wall_per_core
+        return self.rates.once_s + alone / min(self.workers, max(1, self.videos_left))
+
+    @property
+    def _spread_core_s(self) -> float:
+        """Processor seconds of the work that processes share."""
+        return self.hours_left * 60 * self.rates.core_s_per_minute if self.rates else 0.0
 
     @property
     def bytes(self) -> float:
@@ -150,7 +166,7 @@ class Forecast:
     def _doubts(self, rates: Rates) -> list[str]:
         said = [
             f"Based on {rates.parts} parts of the videos, {rates.minutes:.1f} min in total, built "
-            f"on this machine under its current load ({rates.clips} clips kept). Assumes "
+            f"on this machine under its current load ({rates.clips:.0f} clips kept). Assumes "
             f"{_ANSWER_S:.0f} s per answer besides watching the clip once"
         ]
         if rates.clips < 10:
@@ -303,13 +319,18 @@ def _tried(prepared: run.Prepared, left: dict[str, VideoInfo], workers: int) -> 
                 problems.append(str(error))
         if len(problems) == len(parts):
             raise CaerError(f"no part of the videos can be built: {problems[0]}")
-        outcome = run.build(
-            shows.parent, folder, prepared.recipe, workers=workers, reporter=reporter
-        )
+        engine = Metered(LocalEngine(workers))
+        before = time.process_time()
+        outcome = run.build(shows.parent, folder, prepared.recipe, engine=engine, reporter=reporter)
         if not outcome.videos:
             why = next(iter(outcome.failed.values()), "none can be read")
             raise CaerError(f"no part of the videos can be built: {why}")
-        return _rates(Dataset(folder), outcome.seconds, workers)
+        whole = {
+            f"{number:03d}.mkv": _edges(left[relative], start_s)
+            for number, (relative, start_s) in enumerate(parts)
+        }
+        own_s = time.process_time() - before
+        return _rates(Dataset(folder), engine, (outcome.seconds, own_s), whole)
 
 
 def spread(infos: dict[str, VideoInfo], count: int) -> list[tuple[str, float]]:
@@ -333,22 +354,76 @@ def spread(infos: dict[str, VideoInfo], count: int) -> list[tuple[str, float]]:
     return chosen
 
 
-def _rates(dataset: Dataset, wall_s: float, workers: int) -> Rates:
-    """Return the cost of a build per minute of video and per video."""
+def _edges(info: VideoInfo, start_s: float) -> tuple[bool, bool]:
+    """Whether a part begins, and whether it ends, where the video goes on."""
+    return start_s > 0, start_s + _PART_S < (info.duration_s or 0.0)
+
+
+def _rates(
+    dataset: Dataset,
+    engine: Metered,
+    took: tuple[float, float],
+    edges: Mapping[str, tuple[bool, bool]],
+) -> Rates:
+    """Return the cost of a build per minute of video.
+
+    Args:
+        dataset: the dataset.
+        engine: the engine that it was built on.
+        took: duration of the build and processor time of its own process, seconds.
+        edges: by file name of each part, whether it begins and ends within its video.
+    """
     videos, clips = dataset.videos, dataset.clips
     good = videos[videos["duration_s"].notna() & videos["status"].isin(USED)]
     minutes = float(good["duration_s"].sum()) / 60
-    stages = read_json(dataset.work_folder / "timings.json")["stages"]
-    busy_s = sum(stages[name] for name in ("shots", "faces", "clips") if name in stages)
     kept = clips[clips["status"] == "kept"]
-    length_s = (kept["end_s"] - kept["start_s"]).mean()
-    sizes = [path.stat().st_size for path in dataset.folder.rglob("*") if path.is_file()]
+    weights = _weights(good, kept, edges)
+    if not weights.any():  # every clip is cut off
+        weights[:] = 0.5
+    count = float(weights.sum())
+    seconds = float(((kept["end_s"] - kept["start_s"]) * weights).sum())
+    cost = engine.cost
     return Rates(
         parts=len(good),
         minutes=minutes,
-        core_s_per_minute=busy_s / minutes,
-        core_s_per_video=max(0.0, wall_s * min(workers, len(good)) - busy_s) / len(good),
-        bytes_per_minute=sum(sizes) / minutes,
-        clips=len(kept),
-        clip_s=float(length_s) if len(kept) else 0.0,
+        core_s_per_minute=cost.core_s / minutes,
+        wall_per_core=cost.wall_s / max(cost.core_s, 1e-3),
+        once_s=max(0.0, took[0] - engine.stages_s),
+        once_core_s=took[1],
+        bytes_per_minute=_bytes(dataset) / minutes,
+        clips=count,
+        clip_s=seconds / count if count else 0.0,
     )
+
+
+def _weights(
+    videos: pd.DataFrame, clips: pd.DataFrame, edges: Mapping[str, tuple[bool, bool]]
+) -> pd.Series[float]:
+    """Return how many clips of the videos each clip of their parts stands for.
+
+    Parts begin and end within shots. What such an end cuts off does not count, since it may be too
+    short to be kept. Clips within a part count more the longer they are, since long ones are more
+    often cut off.
+    """
+    by_id = videos.set_index("video_id")
+    names = by_id["path"].str.rpartition("/")[2]
+    begins, ends = (
+        clips["video_id"].map(names.map(lambda name, side=side: edges[name][side])).astype(bool)
+        for side in (0, 1)
+    )
+    frames = clips["video_id"].map(by_id["frames"]).astype(float)
+    length = (clips["end_frame"] - clips["start_frame"]).astype(float)
+    whole = ~(begins & (clips["start_frame"] == 0)) & ~(ends & (clips["end_frame"] == frames))
+    sides = begins.astype(float) + ends.astype(float)
+    return (1 / (1 - length / frames * sides / 2)).where(whole, 0.0)
+
+
+def _bytes(dataset: Dataset) -> int:
+    """Return the size of the files that grow with the videos; each counts once, however named."""
+    files = [
+        path.stat()
+        for folder in (dataset.clips_folder, dataset.work_folder)
+        for path in folder.rglob("*")
+        if path.is_file()
+    ]
+    return sum({status.st_ino: status.st_size for status in files}.values())

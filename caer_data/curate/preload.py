@@ -8,7 +8,8 @@ import pyarrow.parquet as pq  # noqa: F401
 import scenedetect  # noqa: F401
 import scipy.optimize  # noqa: F401
 
-import caer_data.curate.analyse  # noqa: F401
+import caer_data.curate.analyse
+import caer_data.media.passages  # noqa: F401
 
 # There is one process per video, so threads inside OpenCV would only compete for the cores.
 cv2.setNumThreads(1)

@@ -5,7 +5,7 @@ Many shots from one camera look alike in all pictures; motion tells which two ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -35,12 +35,18 @@ class Together:
     mirrored: bool
 
 
+def is_enough(strip: Strip) -> bool:
+    """Whether a strip has enough pictures to move."""
+    return len(strip.times) >= _MIN_PICTURES
+
+
 class Motions:
     """The changes in some strips, computed once for each strip and window."""
 
-    def __init__(self, strips: Sequence[Strip]) -> None:
+    def __init__(self, strips: Sequence[Strip] | Mapping[int, Strip]) -> None:
         self._strips = strips
         self._changes = lru_cache(8192)(self._made)
+        self._levelled = lru_cache(64)(lambda number: windows.levelled(strips[number].pictures))
 
     def alike(self, one: int, other: int, mirrored: bool, window: int) -> Together:
         """Compare what changes in two strips, at every shift.
@@ -51,7 +57,7 @@ class Motions:
             mirrored: whether the other strip is mirrored.
             window: window of the first in which the second is seen; below 0, the other way around.
         """
-        if min(len(self._strips[number].times) for number in (one, other)) < _MIN_PICTURES:
+        if not all(is_enough(self._strips[number]) for number in (one, other)):
             return Together(0.0, (0, 0), mirrored)
         first, energy = self._changes(one, max(window, 0))
         second, others = self._changes(other, max(-window, 0))
@@ -79,7 +85,7 @@ class Motions:
         self, number: int, window: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
         """Return changes in a strip's lowest frequencies, and their energy up to each picture."""
-        rows = windows.frequencies(self._strips[number].pictures, window)
+        rows = windows.frequencies(self._levelled(number), window)
         rows = rows - rows.mean(axis=0)
         energy = np.concatenate([[0.0], np.cumsum((rows.astype(np.float64) ** 2).sum(axis=1))])
         return rows, energy

@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,7 @@ _TRIES: Final = 3  # pairs of pictures per pair of strips that are compared clos
 _CONSIDERED: Final = 4  # strips whose motion is compared, as a multiple of the partners
 _PART: Final = 64  # pairs of strips that a process compares at a time, which takes half a second
 _WORTH: Final = 4 * _PART  # pairs from which starting processes saves time
+_MOVED: Final = 512  # pairs whose motion a process compares at a time, which takes as long
 _PRELOAD: Final = ("caer_data.media.passages",)
 
 Pair = tuple[int, int]
@@ -74,13 +75,13 @@ def shared(
         sides: side of each strip; strips of the same side are not compared.
         partners: number of strips, nearest by hash, that each strip is closely compared with.
         near: maximum difference of hashes for a close comparison, in bits; see `near_among`.
-        jobs: processes for the close comparisons; results do not depend on it.
+        jobs: processes for comparisons; results do not depend on it.
 
     Yields:
         Indexes of two strips, the lower first, and their best match; in the order of indexes.
     """
-    pairs = sorted(_candidates(strips, sides, partners, near).items())
-    parts = (_part(strips, pairs, start) for start in range(0, len(pairs), _PART))
+    pairs = sorted(_candidates(strips, sides, partners, near, jobs).items())
+    parts = (_part(strips, pairs[at : at + _PART], at) for at in range(0, len(pairs), _PART))
     jobs = jobs if len(pairs) >= _WORTH else 1
     early: dict[int, _Matches] = {}
     wanted = 0
@@ -94,33 +95,39 @@ def shared(
 _Matches = list[tuple[int, int, Match]]
 
 
+_Known = tuple[list[_Try], motions.Together | None]
+"""What is known of a pair: pictures with near hashes, and how alike it moves if compared."""
+KnownT = TypeVar("KnownT")
+
+
 @dataclass(frozen=True)
-class _Part:
-    """Some pairs of strips that are compared closely, as they are sent to a process.
+class _Part(Generic[KnownT]):
+    """Some pairs of strips, as they are sent to a process that compares them.
 
     Attributes:
         start: position of the first among all pairs.
         strips: the strips by index.
-        pairs: each with the pairs of pictures to start from.
+        pairs: each with what is known of it.
     """
 
     start: int
     strips: dict[int, Strip]
-    pairs: list[tuple[Pair, list[_Start]]]
+    pairs: list[tuple[Pair, KnownT]]
 
 
-def _part(strips: Sequence[Strip], pairs: list[tuple[Pair, list[_Start]]], start: int) -> _Part:
-    own = pairs[start : start + _PART]
-    indices = {index for pair, _ in own for index in pair}
-    return _Part(start, {index: strips[index] for index in indices}, own)
+def _part(
+    strips: Sequence[Strip], pairs: list[tuple[Pair, KnownT]], start: int = 0
+) -> _Part[KnownT]:
+    indices = {index for pair, _ in pairs for index in pair}
+    return _Part(start, {index: strips[index] for index in indices}, pairs)
 
 
-def _compare(part: _Part) -> tuple[int, _Matches]:
+def _compare(part: _Part[_Known]) -> tuple[int, _Matches]:
     """Return the position of a part, and the best match of each of its pairs that has one."""
     matches: _Matches = []
-    for (one, other), tries in part.pairs:
+    for (one, other), known in part.pairs:
         best: Match | None = None
-        for a, b, mirrored in tries:
+        for a, b, mirrored in _tries(part.strips[one], part.strips[other], *known):
             found = compare(part.strips[one], part.strips[other], (a, b), mirrored)
             if found and (best is None or found.rank > best.rank):
                 best = found
@@ -149,9 +156,9 @@ def _chance(near: int) -> float:
 
 
 def _candidates(
-    strips: Sequence[Strip], sides: Sequence[int] | None, most: int, near: int
-) -> dict[tuple[int, int], list[_Start]]:
-    """Return, by pair of strips, the pairs of pictures with near hashes, nearest first."""
+    strips: Sequence[Strip], sides: Sequence[int] | None, most: int, near: int, jobs: int = 1
+) -> dict[Pair, _Known]:
+    """Return the pairs of strips to compare closely, and what is known of them."""
     strip, picture, values = _keyed(strips)
     side = strip if sides is None else np.asarray(sides)[strip]
     found: defaultdict[Pair, list[_Try]] = defaultdict(list)
@@ -167,26 +174,41 @@ def _candidates(
     least = {pair: min(tries) for pair, tries in found.items()}
     nearest = _first({pair: (tried[0],) for pair, tried in least.items()}, most * _CONSIDERED)
     chosen = _first({pair: (least[pair][0],) for pair in nearest}, most - most // 2)
-    moving = motions.Motions(strips)
-    together = {pair: moving.alike(*pair, *least[pair][3:]) for pair in nearest}
+    together = _moved(strips, sorted((pair, least[pair]) for pair in nearest), jobs)
     others = {p: (-together[p].score, least[p][0]) for p in nearest if p not in chosen}
     chosen |= _first(others, most // 2)
     heard = sound_matches.pairs(
         strips, np.arange(len(strips)) if sides is None else np.asarray(sides), most
     )
     chosen |= _first({pair: (-count,) for pair, count in heard.items()}, most // 2)
-    return {pair: _tries(strips, pair, found[pair], together.get(pair)) for pair in chosen}
+    return {pair: (found.get(pair, []), together.get(pair)) for pair in chosen}
+
+
+def _moved(
+    strips: Sequence[Strip], pairs: list[tuple[Pair, _Try]], jobs: int
+) -> dict[Pair, motions.Together]:
+    """Return how alike pairs of strips move."""
+    long = [item for item in pairs if all(motions.is_enough(strips[n]) for n in item[0])]
+    jobs = jobs if len(long) >= _MOVED else 1
+    size = _MOVED if jobs > 1 else max(1, len(pairs))
+    parts = (_part(strips, pairs[at : at + size]) for at in range(0, len(pairs), size))
+    return dict(item for some in run_map(_alike, parts, jobs, _PRELOAD) for item in some)
+
+
+def _alike(part: _Part[_Try]) -> list[tuple[Pair, motions.Together]]:
+    moving = motions.Motions(part.strips)
+    return [(pair, moving.alike(*pair, *tried[3:])) for pair, tried in part.pairs]
 
 
 def _tries(
-    strips: Sequence[Strip], pair: Pair, near: list[_Try], together: motions.Together | None
+    one: Strip, other: Strip, near: list[_Try], together: motions.Together | None
 ) -> list[_Start]:
     """Return the pairs of pictures that are compared closely, one per shift, likeliest first."""
     tries: list[_Start] = [] if together is None else [(*together.at, together.mirrored)]
     tries += [(a, b, mirrored) for _, a, b, mirrored, _ in sorted(near)]
     shifts = {(b - a, mirrored): (a, b, mirrored) for a, b, mirrored in reversed(tries)}
     seen = sorted(shifts.values(), key=tries.index)[:_TRIES]
-    sound = sound_matches.aligned(strips[pair[0]], strips[pair[1]])
+    sound = sound_matches.aligned(one, other)
     if sound is None:
         return seen
     turned = {mirrored for _, _, mirrored in seen} or {False, True}

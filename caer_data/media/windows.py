@@ -71,25 +71,32 @@ TURNED: Final = np.array([-1 if u % 2 else 1 for u, _ in _LOWEST], np.float32)
 
 def hashes(pictures: Picture, windows: tuple[Window, ...] = WINDOWS) -> npt.NDArray[np.uint64]:
     """Return the hashes of pictures (n, HEIGHT, WIDTH) in some windows: (n, windows)."""
-    bits = (_levelled(pictures) @ _operator(windows)) > 0
+    bits = (levelled(pictures) @ _operator(windows)) > 0
     return _packed(bits.reshape(len(pictures), len(windows), BITS))
 
 
-def frequencies(pictures: Picture, window: int) -> npt.NDArray[np.float32]:
+def frequencies(rows: npt.NDArray[np.float32], window: int) -> npt.NDArray[np.float32]:
     """Return the frequencies whose signs are the bits of a window, as unit vectors (n, BITS).
 
     Args:
-        pictures: grey pictures; shape (n, HEIGHT, WIDTH).
+        rows: pictures, as `levelled` returns them.
         window: its index in `LOOKED_UP`.
     """
     part = slice(window * BITS, (window + 1) * BITS)
-    made = _levelled(pictures) @ _operator(LOOKED_UP)[:, part]
+    made = rows @ _operator(LOOKED_UP)[:, part]
     size = np.linalg.norm(made, axis=1, keepdims=True)
     return np.asarray(made / np.maximum(size, 1e-3), np.float32)
 
 
-def _levelled(pictures: Picture) -> npt.NDArray[np.float32]:
-    """Return brightness relative to its median, clipped so that a bright logo does not dominate."""
+def levelled(pictures: Picture) -> npt.NDArray[np.float32]:
+    """Return brightness relative to its median, clipped so that a bright logo does not dominate.
+
+    Args:
+        pictures: grey pictures; shape (n, HEIGHT, WIDTH).
+
+    Returns:
+        One row per picture.
+    """
     rows = pictures.reshape(len(pictures), -1).astype(np.float32)
     rows -= np.median(rows, axis=1, keepdims=True)
     size = np.abs(rows)

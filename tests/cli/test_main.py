@@ -171,3 +171,14 @@ def test_success_is_zero(capsys, verb_that) -> None:
 def test_context_exit_codes_get_through(capsys, verb_that) -> None:
     verb_that(lambda: click.get_current_context().exit(7))
     assert run(capsys, "odd")[0] == 7
+
+
+def test_a_build_starts_its_processes_before_it_imports_what_takes_long() -> None:
+    code = (
+        "import sys; from caer_data.engine import pool; from caer_data.cli import main\n"
+        "pool.warm_up = lambda preload: print(preload, 'pandas' in sys.modules)\n"
+        "main(['build', '--shows', 'nowhere'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "('caer_data.curate.preload',) False"
+    assert "nowhere: no such folder" in done.stderr

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import scale_builds as scale
 
 from caer_data.api import build
-from caer_data.curate.forecast import Forecast, Rates, forecast, spread
+from caer_data.curate.forecast import Forecast, Rates, _edges, _weights, forecast, spread
 from caer_data.media.excerpt import excerpt
 from caer_data.media.probe import VideoInfo, probe
 
@@ -19,7 +22,9 @@ RATES = Rates(
     parts=4,
     minutes=2.0,
     core_s_per_minute=30.0,
-    core_s_per_video=6.0,
+    wall_per_core=1.5,
+    once_s=7.0,
+    once_core_s=5.0,
     bytes_per_minute=5e6,
     clips=8,
     clip_s=2.0,
@@ -37,9 +42,9 @@ HUNDRED = Forecast(
 )
 
 
-def test_figures_are_those_of_the_trial_scaled_by_length_and_number_of_videos() -> None:
-    assert HUNDRED.core_hours == pytest.approx((60 * 60 * 30 + 60 * 6) / 3600)
-    assert HUNDRED.seconds == pytest.approx(HUNDRED.core_hours * 3600 / 4)
+def test_figures_are_those_of_the_trial_scaled_by_length() -> None:
+    assert HUNDRED.core_hours == pytest.approx((60 * 60 * 30 + 5) / 3600)
+    assert HUNDRED.seconds == pytest.approx(7 + 60 * 60 * 30 * 1.5 / 4)
     assert HUNDRED.bytes == pytest.approx(60 * 60 * 5e6)
     assert HUNDRED.clips == pytest.approx(60 * 60 * 4)
     assert HUNDRED.rating_hours == pytest.approx(14400 * 3 * 12 / 3600)
@@ -47,7 +52,52 @@ def test_figures_are_those_of_the_trial_scaled_by_length_and_number_of_videos() 
 
 def test_one_long_video_is_not_quicker_with_more_processes() -> None:
     alone = replace(HUNDRED, videos_left=1)
-    assert alone.seconds == pytest.approx(alone.core_hours * 3600)
+    assert alone.seconds == pytest.approx(7 + 60 * 60 * 30 * 1.5)
+
+
+def test_clips_that_an_end_of_a_part_cuts_off_do_not_count() -> None:
+    videos = pd.DataFrame(
+        {"video_id": ["a", "b", "c"], "path": ["t/0.mkv", "t/1.mkv", "t/2.mkv"], "frames": 90}
+    )
+    clips = pd.DataFrame(
+        [
+            ("a", 0, 30), ("a", 30, 60), ("a", 60, 90), ("b", 0, 90),
+            ("c", 0, 30), ("c", 30, 60), ("c", 60, 90),
+        ],
+        columns=["video_id", "start_frame", "end_frame"],
+    )  # fmt: skip
+    edges = {"0.mkv": (False, True), "1.mkv": (True, True), "2.mkv": (True, True)}
+    weights = _weights(videos, clips, edges).tolist()
+    assert weights == pytest.approx([1.2, 1.2, 0, 0, 0, 1.5, 0])
+    assert _weights(videos, clips[:0], edges).tolist() == []
+    alone = dict.fromkeys(edges, (False, False))
+    assert _weights(videos, clips, alone).tolist() == [1] * 7
+    infos = _infos(whole=20.0, long=100.0)
+    assert _edges(infos["whole"], 0.0) == (False, False)
+    assert [_edges(infos["long"], at) for at in (0.0, 30.0, 70.0)] == [
+        (False, True), (True, True), (True, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("least", [1, 40], ids=["all-kept", "short-dropped"])
+def test_parts_tell_how_many_clips_their_videos_have(least) -> None:
+    draw = random.Random(5)
+    cuts = sorted({0, 200_000, *(draw.randrange(200_000) for _ in range(1999))})
+    shots = list(itertools.pairwise(cuts))
+    starts = range(50, 200_000 - 1000, 450)  # parts of 400 frames
+    seen = [
+        (f"{at}", start, end)
+        for at in starts
+        for start, end in ((max(a, at) - at, min(b, at + 400) - at) for a, b in shots)
+        if end - start >= least
+    ]
+    clips = pd.DataFrame(seen, columns=["video_id", "start_frame", "end_frame"])
+    names = [f"{at}" for at in starts]
+    videos = pd.DataFrame({"video_id": names, "path": [f"t/{n}" for n in names], "frames": 400})
+    count = _weights(videos, clips, dict.fromkeys(names, (True, True))).sum()
+    truth = sum(b - a >= least for a, b in shots) / 200_000
+    assert count / (400 * len(starts)) == pytest.approx(truth, rel=0.05)
+    assert len(clips) > 1.1 * count  # what it would be without
 
 
 def test_what_the_figures_rest_on_is_said() -> None:
@@ -96,6 +146,9 @@ def test_a_trial_writes_nothing_and_knows_what_is_done(media_data, tmp_path) -> 
     assert told.rates.parts == 3
     assert told.rates.minutes == pytest.approx(told.hours * 60, rel=0.1)
     assert told.rates.core_s_per_minute > 0
+    assert told.rates.wall_per_core > 0
+    assert told.rates.once_s > 0
+    assert told.rates.once_core_s > 0
     assert told.bytes > 10_000
     build(shows, tmp_path / "d", str(recipe), workers=2)
     done = subprocess.run(

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 from caer_data import Dataset
 from caer_data.api import build
 from caer_data.cli import cli
-from caer_data.curate import clips, shards
+from caer_data.curate import clips, shard_build, shards
 from caer_data.curate.result import ShardResult
 from caer_data.curate.shard_build import build_shard
 from caer_data.engine import artifacts
@@ -115,6 +116,72 @@ def test_clips_are_cut_in_shards_once_all_videos_are_done(
     assert scale.result(folder) == scale.result(undisturbed)
     assert cut == {path: path.stat().st_ino for path in cut}
     assert scale.leftovers(folder) == []
+
+
+INTERLEAVINGS = {
+    "before the other has analysed": ("analyse_videos", "2 videos of other shards", 0),
+    "between the other's results and its note": ("note", "1 video of other shards", 0),
+    "after the other's note": ("_cut", "", 1),
+}
+
+
+@pytest.mark.parametrize("when", INTERLEAVINGS, ids=[w.replace(" ", "_") for w in INTERLEAVINGS])
+def test_of_shards_that_end_together_the_last_one_cuts_and_a_second_pass_does_the_rest(
+    shows, recipe, undisturbed, tmp_path, monkeypatch, when
+) -> None:
+    folder = tmp_path / "d"
+
+    def one(text: str) -> ShardResult:
+        return build_shard(shows, folder, str(recipe), shard=shards.parse(text), workers=1)
+
+    name, uncut, clips_cut = INTERLEAVINGS[when]
+    owner = shards.Shard if name == "note" else shard_build
+    real, ends = getattr(owner, name), []
+
+    def interrupted(*given):
+        if not ends and (name != "note" or str(given[0]) == "1/2"):
+            ends.append(None)
+            ends[0] = one("2/2")
+        return real(*given)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    last = one("1/2")  # with the broken file
+    (first,) = ends
+    assert first.uncut.startswith(uncut)
+    assert bool(first.uncut) == bool(uncut)
+    assert bool(first.clips) == bool(clips_cut)
+    assert last.uncut == ""  # who looks last finds all done, so never do all wait for another
+    again = [one(text) for text in ("2/2", "1/2")]
+    assert [end.uncut for end in again] == ["", ""]
+    assert first.clips + again[0].clips > 0
+    assert scale.hashes(folder / "clips") == scale.hashes(undisturbed / "clips")
+    build(shows, folder, workers=1)
+    assert scale.result(folder) == scale.result(undisturbed)
+    assert scale.leftovers(folder) == []
+
+
+def test_shards_that_look_at_the_same_moment_all_cut(
+    shows, recipe, undisturbed, tmp_path, monkeypatch
+) -> None:
+    together, ends = threading.Barrier(2), {}
+    real = shard_build._all_done
+
+    def at_once(*given):
+        together.wait(timeout=300)
+        return real(*given)
+
+    def one(text: str) -> None:
+        part = shards.parse(text)
+        ends[text] = build_shard(shows, tmp_path / "d", str(recipe), shard=part, workers=1)
+
+    monkeypatch.setattr(shard_build, "_all_done", at_once)
+    threads = [threading.Thread(target=one, args=(text,)) for text in ("1/2", "2/2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [end.uncut for end in ends.values()] == ["", ""]
+    assert scale.hashes(tmp_path / "d" / "clips") == scale.hashes(undisturbed / "clips")
 
 
 def test_a_shard_cuts_nothing_where_a_build_would_ask(shows, undisturbed, tmp_path) -> None:

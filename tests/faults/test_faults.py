@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -142,13 +143,16 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_lost(
         assert scale.result(disk / "d") == undisturbed
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shard", [None, Shard(1, 1)], ids=["local", "shard"])
-@pytest.mark.parametrize(
+too_much = pytest.mark.parametrize(
     ("limits", "words"),
     [(Limits(memory=1e6), "needed more than"), (Limits(stall_s=0), "made no progress for")],
     ids=["memory", "hang"],
 )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", [None, Shard(1, 1)], ids=["local", "shard"])
+@too_much
 def test_a_video_that_needs_too_much_is_tried_again(
     shows, recipe, undisturbed, tmp_path, shard, limits, words
 ) -> None:
@@ -160,6 +164,35 @@ def test_a_video_that_needs_too_much_is_tried_again(
         failed = build_shard(shows, folder, str(recipe), shard=shard, **given).failed
     assert [why for why in failed.values() if words in why]
     assert run(shows, folder, recipe)[0] == 3
+    assert scale.result(folder) == undisturbed
+    assert scale.leftovers(folder) == []
+
+
+@pytest.mark.slow
+@pytest.mark.service
+@needs_ray
+@too_much
+def test_a_video_that_needs_too_much_on_ray_is_tried_again(
+    shows, recipe, undisturbed, tmp_path, limits, words
+) -> None:
+    folder = tmp_path / "d"
+    script = (
+        "import json, sys; from math import inf\n"
+        "from caer_data.api import build; from caer_data.engine.pool import Limits\n"
+        "from caer_data.engine.ray_engine import RayEngine\n"
+        f"engine = RayEngine(workers=1)\n"
+        f"done = build(*sys.argv[1:], engine=engine, limits={limits!r})\n"
+        "engine.close(); print(json.dumps(done.failed))"
+    )
+    given = [str(path) for path in (shows, folder, recipe)]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *given], capture_output=True, text=True, check=False,
+        timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    failed = json.loads(done.stdout.splitlines()[-1])
+    assert [why for why in failed.values() if words in why]
+    assert run(shows, folder, recipe, "--engine", "ray")[0] == 3
     assert scale.result(folder) == undisturbed
     assert scale.leftovers(folder) == []
 

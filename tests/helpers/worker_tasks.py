@@ -24,6 +24,15 @@ def double(value: int, progress: Progress) -> int:
     return 2 * value
 
 
+def busy(seconds: float, progress: Progress) -> None:
+    """Use so much processor time, half of it in another program."""
+    loop = f"import time\nwhile time.process_time() < {seconds / 2}: pass"
+    subprocess.run([sys.executable, "-c", loop], check=True)
+    until = time.process_time() + seconds / 2
+    while time.process_time() < until:
+        pass
+
+
 def name_yourself(megabytes: int, progress: Progress) -> int:
     """The process's number; so much memory stays in use behind it."""
     hoard.append(bytearray(b"x" * (megabytes << 20)))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from moving import EDITS, crop, scene
 
+from caer_data.engine.pool import run_map
 from caer_data.media import fingerprints, matching, motions, overlapping, passages, windows
 from caer_data.media.matching import Strip
 
@@ -168,7 +169,8 @@ def test_strips_with_one_sound_are_compared_whatever_their_pictures_are():
     copy = strip(scene(99, 12), 0, sounds[7, 8:32])
     chosen = passages._candidates([*strips, copy], None, 4, near=0)
     assert [pair for pair in chosen if 60 in pair] == [(7, 60)]
-    assert {a - b for a, b, _ in chosen[7, 60]} == {4}
+    tries = passages._tries(strips[7], copy, *chosen[7, 60])
+    assert {a - b for a, b, _ in tries} == {4}
     assert passages._candidates([*strips, copy], [0] * 61, 4, near=0) == {}
 
 
@@ -370,4 +372,10 @@ def test_results_and_their_order_do_not_depend_on_the_number_of_processes(monkey
     alone = list(passages.shared(strips))
     assert len(alone) > 5 * 5
     monkeypatch.setattr(passages, "_WORTH", 1)
+    monkeypatch.setattr(passages, "_MOVED", 5)
+    asked = []
+    monkeypatch.setattr(
+        passages, "run_map", lambda f, *given: asked.append(f) or run_map(f, *given)
+    )
     assert list(passages.shared(strips, jobs=3)) == alone
+    assert asked == [passages._alike, passages._compare]

@@ -154,8 +154,8 @@ STEPS = (
     (plan.labelled, "read"), (plan.boxes, "of_dataset"),
     (plan.splits, "assign"), (plan, "plan"), (release.labelled, "changed"),
     (release.cards, "collect"), (release, "_key"), (release, "works"), (release, "Results"),
-    (release, "write_boxes"), (release, "fill"), (release, "audit_parts"),
-    (release, "write"), (release, "write_pairs"), (release.cards, "write"), (release, "describe"),
+    (release, "write_boxes"), (release, "write_manifest"), (release, "audit_parts"),
+    (release, "write_pairs"), (release, "write"), (release.cards, "write"), (release, "describe"),
     (release.plan, "remember"),
 )  # fmt: skip
 """Functions whose processor time is printed; `plan` contains those before it."""

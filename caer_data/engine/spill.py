@@ -1,15 +1,18 @@
-"""Long arrays whose content is in a file, so that they need memory only while they are used."""
+"""Long arrays and tables that are in a file, so that they need memory only while they are used."""
 
 from __future__ import annotations
 
 import mmap
 import os
 import tempfile
+from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 
 class _Room(mmap.mmap):
@@ -17,7 +20,7 @@ class _Room(mmap.mmap):
 
 
 class Spill:
-    """Makes arrays in a file without a name, which is gone when the last of them is.
+    """Keeps arrays and tables in files without a name, which are gone when the last of them is.
 
     Where the system cannot do that, or the disk has no room, they are in memory.
 
@@ -27,6 +30,7 @@ class Spill:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._tables: FileIO | None = None
 
     def array(self, rows: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Return an array, shape (rows,), whose content is not defined yet."""
@@ -34,12 +38,39 @@ class Spill:
             return np.empty(rows, dtype)
         size = rows * np.dtype(dtype).itemsize
         try:
-            with tempfile.TemporaryFile(dir=self._folder) as file:
+            with _unnamed(self._folder) as file:
                 # without room for it, a process that writes to the array would be killed
                 os.posix_fallocate(file.fileno(), 0, size)
                 return np.frombuffer(_Room(file.fileno(), size), dtype)
         except OSError:
             return np.empty(rows, dtype)
+
+    def table(self, rows: pa.Table) -> Callable[[], pa.Table]:
+        """Put a table away, and return what reads it again."""
+        try:
+            file = self._tables
+            if file is None:
+                file = self._tables = _unnamed(self._folder)
+            start = file.seek(0, os.SEEK_END)
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, rows.schema) as writer:
+                writer.write_table(rows)
+            content = memoryview(sink.getvalue())
+            size = len(content)
+            while content:
+                content = content[file.write(content) :]
+        except OSError:
+            return lambda: rows
+
+        def read() -> pa.Table:
+            file.seek(start)
+            return pa.ipc.open_stream(file.read(size)).read_all()
+
+        return read
+
+
+def _unnamed(folder: Path) -> FileIO:
+    return tempfile.TemporaryFile(buffering=0, dir=folder)
 
 
 def set_aside(*arrays: npt.NDArray[Any]) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.export import duplicates
-from caer_data.export.columns import with_all_columns
+from caer_data.export.columns import distinct, with_all_columns
 from caer_data.export.manifest import SPLITS
 
 WINDOW: Final = 16
@@ -234,11 +234,11 @@ def _overlapping(clips: pd.DataFrame, noun: str) -> Verdict:
 def _near_duplicates(manifest: pd.DataFrame, noun: str) -> Verdict:
     check = "near-duplicate pictures"
     columns = ["clip_id", "split", "perceptual_hash"]
-    hashed = manifest[columns].dropna(subset=["perceptual_hash"]).drop_duplicates()
+    hashed = distinct(manifest[columns].dropna(subset=["perceptual_hash"]), columns)
     values, of_row = duplicates.listed(hashed["perceptual_hash"])
     if not len(values):
         return Verdict(check, "not measured", 0, "no picture has a perceptual hash")
-    sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
+    sides = hashed["split"].map(SPLITS.index).to_numpy(np.int8)[of_row]
     partner = duplicates.pairs(values, sides)
     concerned = np.flatnonzero(partner >= 0)
     clip_ids = hashed["clip_id"].array

@@ -79,7 +79,9 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     named = pd.Categorical.from_codes(at_clip[:count], categories=pd.Index(clip_ids))
     found = {"clip_id": named, "frame": at_frame[:count]}
     found |= {name: side[:count] for name, side in zip(_SIDES, sides, strict=True)}
-    return pd.DataFrame({**found, "interpolated": between[:count]}, copy=False)
+    of_targets = pd.DataFrame({**found, "interpolated": between[:count]}, copy=False)
+    put_down(of_targets)  # pandas has looked at the codes of the clips
+    return of_targets
 
 
 def parts(of_targets: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
@@ -91,9 +93,9 @@ def parts(of_targets: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
 
 def put_down(of_targets: pd.DataFrame) -> None:
     """Return the memory of boxes from `of_dataset`, which come from their file when next used."""
-    numbers = of_targets.drop(columns="clip_id")
-    set_aside(of_targets["clip_id"].astype("category").cat.codes.to_numpy(),
-              *(cells.to_numpy() for _, cells in numbers.items()))  # fmt: skip
+    named, *numbers = (cells.array for _, cells in of_targets.items())
+    words = [named.codes] if isinstance(named, pd.Categorical) else []  # not a copy of them
+    set_aside(*words, *(np.asarray(cells) for cells in numbers))
 
 
 class _Faces(NamedTuple):

@@ -18,6 +18,30 @@ COLUMNS: Final = ("clip_id", "split", *_TEXTS, *_NUMBERS)
 """All columns that an audit and its list of pairs use."""
 
 
+_PART: Final = 1 << 18
+"""Number of rows compared at a time."""
+
+
+def distinct(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Do the same as `rows.drop_duplicates(names)`, comparing the rows of some clips at a time.
+
+    Args:
+        rows: rows with a `clip_id`.
+        names: columns to compare, `clip_id` among them.
+    """
+    clip = rows["clip_id"].astype("category").cat.codes.to_numpy()
+    order = np.argsort(clip, kind="stable")
+    kept = np.zeros(len(rows), bool)
+    start = 0
+    while start < len(order):
+        last = clip[order[min(start + _PART, len(order)) - 1]]
+        end = int(np.searchsorted(clip, last, "right", sorter=order))
+        own = order[start:end]
+        kept[own] = ~rows[names].iloc[own].duplicated().to_numpy()
+        start = end
+    return rows[kept]
+
+
 def with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the manifest with all columns; missing ones are added and empty.
 

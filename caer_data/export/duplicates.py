@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,6 +14,9 @@ import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Sides = npt.NDArray[np.int64] | npt.NDArray[np.int8]
+"""The side (split) of each hash, shape (n,)."""
 
 DISTANCE: Final = 6
 """Maximum number of the 64 bits in which two pHashes differ; unrelated ones differ in about 32."""
@@ -56,7 +59,7 @@ def _listed(texts: pd.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.in
 
 
 def pairs(
-    hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int = DISTANCE
+    hashes: npt.NDArray[np.uint64], sides: Sides, distance: int = DISTANCE
 ) -> npt.NDArray[np.int64]:
     """Find a near-duplicate on another side for each hash.
 
@@ -78,7 +81,7 @@ def pairs(
 
 
 def every(
-    hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int = DISTANCE
+    hashes: npt.NDArray[np.uint64], sides: Sides, distance: int = DISTANCE
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Return all pairs of nearly equal hashes on different sides, nearest first.
 
@@ -111,22 +114,25 @@ def every(
 
 
 def _different(
-    hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.uint64], sides: Sides
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the first index of each distinct (hash, side), sorted, and the place of each hash."""
     order = np.lexsort((sides, hashes))
     new = np.ones(len(order), bool)
-    new[1:] = (np.diff(hashes[order]) != 0) | (np.diff(sides[order]) != 0)
+    ordered = hashes[order]
+    new[1:] = ordered[1:] != ordered[:-1]
+    on_side = sides[order]
+    new[1:] |= on_side[1:] != on_side[:-1]
     same_as = np.empty(len(order), np.int64)
     same_as[order] = np.cumsum(new) - 1
     return order[new], same_as
 
 
 def _nearest(
-    hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
+    hashes: npt.NDArray[np.uint64], sides: Sides, distance: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Return pairs on different sides, once each, nearest first, at most `MAX_PAIRS` per hash."""
-    pairs = _near(hashes.tobytes(), sides.tobytes(), distance)
+    pairs = _near(hashes, sides, distance)
     for column in (1, 2):
         pairs = pairs[_place_among_equals(pairs[:, column]) < MAX_PAIRS]
     return pairs[:, 1], pairs[:, 2], pairs[:, 0].astype(np.uint8)
@@ -142,28 +148,42 @@ def _place_among_equals(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return indices
 
 
-def _partners(
-    hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
-) -> npt.NDArray[np.int64]:
+def _partners(hashes: npt.NDArray[np.uint64], sides: Sides, distance: int) -> npt.NDArray[np.int64]:
     """Return the first near-duplicate of each hash; -1 if there is none."""
     none = len(hashes)
     partner = np.full(none, none, np.int64)
-    _, one, other = _near(hashes.tobytes(), sides.tobytes(), distance).T
+    _, one, other = _near(hashes, sides, distance).T
     np.minimum.at(partner, one, other)
     np.minimum.at(partner, other, one)
     return np.where(partner < none, partner, -1)
 
 
-@lru_cache(maxsize=2)  # the audit and its list of pairs both need it, for two parts of a release
-def _near(hashes: bytes, sides: bytes, distance: int) -> npt.NDArray[np.int64]:
+def _near(hashes: npt.NDArray[np.uint64], sides: Sides, distance: int) -> npt.NDArray[np.int64]:
     """Return nearly equal pairs on different sides: differing bits, lower index, higher index.
 
-    The hashes must be sorted, and no side may have one twice.
+    The hashes must be sorted, and no side may have one twice. The last results are remembered.
     """
-    values, of_side = np.frombuffer(hashes, np.uint64), np.frombuffer(sides, np.int64)
-    different, first, count = np.unique(values, return_index=True, return_counts=True)
+    key = hashlib.sha256(hashes.data).digest(), hashlib.sha256(sides.data).digest(), distance
+    if key not in _known:
+        if len(_known) >= _REMEMBERED:
+            del _known[next(iter(_known))]
+        _known[key] = _compared(hashes, sides, distance)
+    return _known[key]
+
+
+_known: Final = dict[tuple[bytes, bytes, int], npt.NDArray[np.int64]]()
+_REMEMBERED: Final = 2
+"""The audit and its list of pairs need the same result, for two parts of a release."""
+
+
+def _compared(
+    values: npt.NDArray[np.uint64], of_side: Sides, distance: int
+) -> npt.NDArray[np.int64]:
+    """Do the same as `_near`."""
+    first = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+    different, count = values[first], np.diff(first, append=len(values))
     lowest, highest = of_side[first], of_side[first + count - 1]
-    found = [np.stack([np.arange(len(different))] * 2)]  # a hash may be on several sides
+    found = [np.stack([np.flatnonzero(count > 1)] * 2)]  # hashes that are on several sides
     for pair in _close(different, distance):
         one, other = np.sort(np.searchsorted(different, pair), axis=0)
         low, high = np.minimum(lowest[one], lowest[other]), np.maximum(highest[one], highest[other])
@@ -200,7 +220,8 @@ def _close(
             moves.append((edges[band], top, width))
             top += width
         free = sum(edges[band + 1] - edges[band] for band in others)
-        arranged = np.sort(_rearranged(hashes, moves))
+        arranged = _rearranged(hashes, moves)
+        arranged.sort()
         back = [(new, old, width) for old, new, width in moves]
         before = [(new, width) for band, (_, new, width) in zip(others, moves, strict=False)
                   if band < chosen[-1]]  # fmt: skip

@@ -44,13 +44,14 @@ def stretches(clips: pd.DataFrame, boxes: pd.DataFrame, pictures: pd.Series) -> 
 
     clip_ids = clips["clip_id"].to_numpy(object)
     by_name = np.argsort(clip_ids, kind="stable")
-    named = boxes["clip_id"].astype("category")
-    clip_of_word = pd.Index(clip_ids[by_name]).get_indexer(named.cat.categories)
+    cells = boxes["clip_id"].array
+    named = cells if isinstance(cells, pd.Categorical) else pd.Categorical(cells)
+    clip_of_word = pd.Index(clip_ids[by_name]).get_indexer(named.categories)
     frames = clips["frames"].to_numpy(np.int64)[by_name]
     counts = np.minimum(pictures.to_numpy(np.int64)[by_name], frames)
     found = [np.zeros(0, np.int64)]
     for at in range(0, len(boxes), _PART):
-        clip = clip_of_word[named.cat.codes.iloc[at : at + _PART].to_numpy()]
+        clip = clip_of_word[named.codes[at : at + _PART]]
         own = clip >= 0
         clip, frame = clip[own], boxes["frame"].iloc[at : at + _PART].to_numpy(np.int64)[own]
         both = clip << 32 | frame * counts[clip] // frames[clip]

@@ -21,7 +21,7 @@ from caer_data.engine.recipe import Recipe
 from caer_data.export import audit, cards, checksums, folder, lines, prints, release, splits
 from caer_data.export import manifest as manifests
 from caer_data.export.clip_files import ClipFile
-from caer_data.export.file_rows import FileRows
+from caer_data.export.file_rows import HeldRows
 from caer_data.export.groups import groups_of, words_of
 from caer_data.export.joined import Differing, Part, clips_of, parts_of
 from caer_data.export.joined_facts import facts_of
@@ -310,7 +310,8 @@ def _write(
         prints.write_joined(root, [(p.origin.folder, p.origin.sources, p.videos) for p in parts])
     said = _lines(parts)
     release.write_boxes(root, whole.boxes)
-    files = FileRows.of_frame(manifest)
+    files = HeldRows.of_frame(manifest)
+    release.write_manifest(root, files)
     release.write(root, files, whole.sources, facts, clip_files, said)
     release.write_pairs(root, manifest, None)
     cards.write(root, facts, manifest, verdicts, recipe.export.container)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -249,6 +249,27 @@ def parts(release: Path) -> Iterator[pa.Table]:
     return checked.parts(MANIFEST, release / _FILE, _files_of(read_sources(release)))
 
 
+def columns(release: Path, names: Iterable[str]) -> Iterator[pa.Table]:
+    """Yield some columns of a manifest part by part, texts as dictionaries; rows are not checked.
+
+    Raises:
+        CaerError: it is missing or damaged, or lacks columns.
+    """
+    wanted = list(names)
+    declared = tuple(column for column in MANIFEST.columns if column.name in wanted)
+    for part in checked.parts(Table(MANIFEST.name, MANIFEST.row, (), declared), release / _FILE):
+        yield part.select(wanted)
+
+
+def count(release: Path) -> int:
+    """Return the number of files in a manifest.
+
+    Raises:
+        CaerError: it is missing or damaged.
+    """
+    return tables.count(MANIFEST, release / _FILE)
+
+
 def read_boxes(release: Path) -> pd.DataFrame:
     """Return the boxes of a release; each has a positive area inside a picture of its clip.
 
@@ -299,9 +320,8 @@ def _clips(release: Path) -> possible.Clips:
     Raises:
         CaerError: the manifest is missing or damaged.
     """
-    columns = tuple(column for column in MANIFEST.columns if column.name in _OF_CLIPS)
     held = []
-    for part in checked.parts(Table(MANIFEST.name, MANIFEST.row, (), columns), release / _FILE):
+    for part in columns(release, _OF_CLIPS):
         codes, words = checked.words_of(part["clip_id"].combine_chunks())
         start, end = (checked.numbers(part[name]) for name in ("start_frame", "end_frame"))
         facts = {"frames": np.maximum(end - start, checked.numbers(part["frames"]))}

@@ -16,7 +16,7 @@ from caer_data.engine import tables
 from caer_data.engine.columns import BOOL, FLOAT, STRING, Column, Table
 from caer_data.engine.files import atomic_path
 from caer_data.export import duplicates
-from caer_data.export.columns import with_all_columns
+from caer_data.export.columns import distinct, with_all_columns
 from caer_data.export.manifest import SPLITS
 from caer_data.export.media import HASHED_AT
 
@@ -219,11 +219,11 @@ def _at(row: Any, start: float, seconds: float = 0.0) -> Any:
 def _near(manifest: pd.DataFrame) -> Iterator[dict[str, Any]]:
     keys = ["clip_id", "split", "perceptual_hash"]
     columns = [*keys, "path", "frame", "fps", "start_s", "end_s"]
-    hashed = manifest[columns].dropna(subset=["perceptual_hash"]).drop_duplicates(keys)
+    hashed = distinct(manifest[columns].dropna(subset=["perceptual_hash"]), keys)
     values, of_row = duplicates.listed(hashed["perceptual_hash"])
     if not len(values):
         return
-    sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
+    sides = hashed["split"].map(SPLITS.index).to_numpy(np.int8)[of_row]
     number = np.arange(len(values)) - np.searchsorted(of_row, of_row)
     one, other, bits = duplicates.every(values, sides)
     at = np.unique(np.concatenate([of_row[one], of_row[other]]))

@@ -101,7 +101,6 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     heap.return_unused()
     kept = {} if options.resplit else assigned(dataset, options.scheme)
     planned = of_tables(clips, sources, of_targets, options, kept)
-    boxes.put_down(of_targets)
     said = lines.of_clips(dataset, clips) if options.media else planned.lines
     if found is not None:
         known = pd.Index(clips["clip_id"])  # quicker than pandas' isin
@@ -127,6 +126,7 @@ def of_tables(
     planned = [
         layouts.module(word).plan(wanted) for word in dict.fromkeys(options.settings.layouts)
     ]
+    boxes.put_down(of_targets)
     if not all(map(len, planned)):
         raise CaerError(
             "no frame of a labelled clip has a box of its target; run 'caer-data build' again"

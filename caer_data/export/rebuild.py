@@ -28,7 +28,7 @@ from caer_data.export import (
 from caer_data.export.cards import statements
 from caer_data.export.clip_boxes import FromTable
 from caer_data.export.clip_files import ClipFile
-from caer_data.export.file_rows import FileRows
+from caer_data.export.file_rows import HeldRows
 from caer_data.export.rebuilt import boxes_of, in_order, manifest_of, sources_of
 from caer_data.export.recutting import Aligned, Cut
 from caer_data.export.shows import Origin, Video, found_in, given_by, has_prints, shared, videos_of
@@ -178,7 +178,8 @@ def _write(
         given.facts, given.manifest, made, given.sources, given.sha256, repeated, recipe.seed
     )
     release.write_boxes(root, boxes)
-    rows = FileRows.of_frame(made)
+    rows = HeldRows.of_frame(made)
+    release.write_manifest(root, rows)
     release.write(root, rows, sources_of(given, videos, previous), facts, files)
     verdicts = release.audit_parts(made, repeated)
     release.write_pairs(root, made, repeated)

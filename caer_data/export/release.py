@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from caer_data.engine.files import atomic_path, write_text
 from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
+from caer_data.engine.spill import Spill
 from caer_data.export import (
     PRELOAD,
     audit,
@@ -43,7 +44,7 @@ from caer_data.export import manifest as manifests
 from caer_data.export.clip_boxes import BoxesOfClips, FromFile
 from caer_data.export.clip_files import ClipFile, ClipFiles
 from caer_data.export.columns import COLUMNS
-from caer_data.export.file_rows import FileRows
+from caer_data.export.file_rows import FileRows, WrittenRows, in_words
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.lines import CLIP_LINES
 from caer_data.export.manifest import BOXES, MANIFEST, REPEATED, SOURCES
@@ -64,7 +65,7 @@ class Release:
     Attributes:
         folder: its folder.
         plan: the plan that it was made from, without boxes, and clips with a few columns only; its
-            files are the manifest.
+            files are those of the manifest, which is read when they are asked for.
         verdicts: verdicts of the audit, by part: `release`, and the layout with its own split.
         new: whether it was made now; False if it already existed.
         missing: fields of `release.yaml` that are not stated.
@@ -78,7 +79,7 @@ class Release:
     missing: tuple[str, ...] = ()
     rights: str | None = None
 
-    @cached_property
+    @property
     def manifest(self) -> pd.DataFrame:
         """The table of its files, `MANIFEST`."""
         return self.plan.files.frame()
@@ -121,23 +122,28 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         planned = replace(planned, boxes=tables.empty(BOXES), clips=planned.clips[_OF_CLIPS])
         heap.return_unused()
         results = _results(planned, clip_files, options, under_way, reporter)
-        # nothing needs the columns without results
-        planned = replace(planned, files=fill(planned.files, results))
+        heap.return_unused()
+        write_manifest(root, Filled(planned.files, results))
+        # from here on, files are read from the manifest
+        files = WrittenRows(root)
+        planned = replace(planned, files=files)
         del results
         heap.return_unused()
-        release = Release(target, planned, _audited(planned), new=True)
-        heap.return_unused()
+        manifest = files.frame(_AUDITED)
+        release = Release(target, planned, audit_parts(manifest, planned.repeats), new=True)
         _refuse_findings(release, options)
-        files = planned.files
+        write_pairs(root, manifest, planned.repeats)
+        del manifest
+        heap.return_unused()
         write(root, files, planned.sources, facts, clip_files, planned.lines)
         heap.return_unused()
-        write_pairs(root, files.frame(_AUDITED), planned.repeats)
         prints.write(root, planned.prints)
         container = options.settings.container
         cards.write(root, facts, files.frame(cards.COLUMNS), release.verdicts, container)
         describe(root, key, facts, files)
         plan.remember(dataset, planned, options)
         under_way.publish(target)
+    release = replace(release, plan=replace(planned, files=WrittenRows(target)))
     return _stated(release, facts)
 
 
@@ -150,16 +156,12 @@ def _stated(release: Release, facts: cards.Facts) -> Release:
 
 def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Release:
     """Return the release made by an earlier equal call, audited again."""
-    manifest = manifests.read(target)
-    planned = replace(planned, files=FileRows.of_frame(manifest))
-    release = Release(target, planned, _audited(planned), new=False)
+    audited = pa.concat_tables(part.select(list(_AUDITED)) for part in manifests.parts(target))
+    verdicts = audit_parts(in_words(audited), planned.repeats)
+    release = Release(target, replace(planned, files=WrittenRows(target)), verdicts, new=False)
     _refuse_findings(release, options)
     plan.remember(dataset, planned, options)
     return release
-
-
-def _audited(planned: Plan) -> dict[str, list[audit.Verdict]]:
-    return audit_parts(planned.files.frame(_AUDITED), planned.repeats)
 
 
 _AUDITED: Final = (*COLUMNS, "layout")
@@ -178,7 +180,8 @@ def _results(
     tasks = works(planned.files.frame(_OF_WORKS), boxes, clip_files, under_way.root, options.media)
     missing = (task for task in tasks if task.clip_id not in under_way.done)
     running = run_map(media.make, missing, options.jobs, PRELOAD)
-    return Results(collect(running, len(clip_files), under_way, reporter))
+    found = collect(running, len(clip_files), under_way, reporter)
+    return Results(found, Spill(under_way.root.parent))
 
 
 def _refuse_findings(release: Release, options: Options) -> None:
@@ -198,7 +201,9 @@ def works(
     write_files: bool,
 ) -> Iterator[media.Work]:
     """Yield the task for each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
-    for clip_id, copies, pictures, has_clip in _files_of_clips(planned):
+    of_clips = _files_of_clips(planned)
+    del planned
+    for clip_id, copies, pictures, has_clip in of_clips:
         clip = clip_files[clip_id]
         yield media.Work(
             clip_id=clip_id,
@@ -229,10 +234,12 @@ def _files_of_clips(
     starts = np.searchsorted(code[order], np.arange(len(clip_ids) + 1))
     in_archive = planned["member"].notna().to_numpy(bool)
     first, end = (planned[n].to_numpy(np.int64, na_value=-1) for n in ("from_frame", "to_frame"))
+    path = planned["path"]
+    del planned, named, code
     for at in range(0, len(clip_ids), _CLIPS):  # as objects of Python, all need much memory
         own = starts[at : at + _CLIPS + 1]
         rows = order[own[0] : own[-1]]
-        paths = planned["path"].iloc[rows].to_numpy(object)
+        paths = path.iloc[rows].to_numpy(object)
         files = list(zip(paths, first[rows].tolist(), end[rows].tolist(),
                          in_archive[rows].tolist(), strict=True))  # fmt: skip
         for name, begin, stop in zip(by_name[at:], own - own[0], own[1:] - own[0], strict=False):
@@ -269,14 +276,43 @@ def collect(
             bar.advance(1, result["clip_id"])
 
 
-def fill(planned: FileRows, results: Results) -> FileRows:
-    """Return the files, completed with the results from the media.
+class Filled:
+    """The manifest: planned files, completed with the results from the media when asked for.
 
     Args:
         planned: as `Plan.files`.
         results: results of `media.make`.
     """
-    return planned.filled(_cells(planned.frame(_OF_CELLS), results))
+
+    def __init__(self, planned: FileRows, results: Results) -> None:
+        self._planned, self._results = planned, results
+
+    def __len__(self) -> int:
+        return len(self._planned)
+
+    def frame(self, names: Iterable[str], rows: slice = slice(None)) -> pd.DataFrame:
+        """Return some columns of some rows."""
+        wanted = list(names)
+        if _FROM_MEDIA.isdisjoint(wanted):
+            return self._planned.frame(wanted, rows)
+        start, stop, _ = rows.indices(len(self))
+        parts = [
+            fill_manifest(self._planned.frame(_OF_FILLED, slice(at, min(at + _FILLED, stop))),
+                          self._results)[wanted]
+            for at in range(start, max(stop, start + 1), _FILLED)
+        ]  # fmt: skip
+        made = pd.concat(parts, ignore_index=True)
+        for name, cells in made.items():  # the bytes of a file depend on where text is divided
+            text = pa.array(cells) if isinstance(cells.dtype, pd.StringDtype) else None
+            if isinstance(text, pa.ChunkedArray):
+                made[name] = pd.array(text.combine_chunks(), cells.dtype)
+        return made
+
+
+_OF_FILLED: Final = (*MANIFEST.names, "from_frame")
+_FILLED: Final = 1 << 15
+"""Number of files that are completed at a time: the results of a clip need more memory than its
+rows."""
 
 
 def fill_manifest(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
@@ -292,7 +328,8 @@ def fill_manifest(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
 
 def _cells(planned: pd.DataFrame, results: Results) -> dict[str, pd.Series]:
     """Return the columns of the manifest that come from the media."""
-    of_file, of_clip = results.of_files(planned["path"]), results.of_clips(planned["clip_id"])
+    of_file = results.of_files(planned["path"], planned["clip_id"])
+    of_clip = results.of_clips(planned["clip_id"])
     is_picture = planned["from_frame"].notna().to_numpy(bool)
     # hash of the clip's own file, even without footage or in an archive
     is_file = (planned["member"].notna() | planned["path"].str.endswith(".mp4")).to_numpy(bool)
@@ -305,12 +342,8 @@ def _cells(planned: pd.DataFrame, results: Results) -> dict[str, pd.Series]:
         cells = of_file[name]
         if cells.null_count < len(cells):
             fill(name, cells)
-    for name, rows in (
-        ("sha256", ~is_picture & is_file),
-        ("bytes", ~is_picture & is_file),
-        ("framehash", ~is_picture),
-        ("perceptual_hash", ~is_picture),
-    ):
+    hashed = ~is_picture & is_file, ~is_picture & is_file, ~is_picture, ~is_picture
+    for name, rows in zip(_HASHES, hashed, strict=True):
         fill(name, pc.if_else(pa.array(rows), of_clip[name], of_file[name]))
     y1, y2 = (
         found.get(name, planned[name]).to_numpy(float, na_value=np.nan) for name in ("y1", "y2")
@@ -321,7 +354,8 @@ def _cells(planned: pd.DataFrame, results: Results) -> dict[str, pd.Series]:
 
 
 _SEEN: Final = ("frame", "x1", "y1", "x2", "y2")
-_OF_CELLS: Final = ("clip_id", "path", "member", "from_frame", "height", "face_height", *_SEEN)
+_HASHES: Final = ("sha256", "bytes", "framehash", "perceptual_hash")
+_FROM_MEDIA: Final = {*_SEEN, *_HASHES, "face_height"}
 
 
 def audit_parts(
@@ -354,6 +388,11 @@ def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | Non
 def write_boxes(root: Path, of_targets: pd.DataFrame) -> None:
     """Write the boxes of the targets, which `write` and the layouts then find."""
     tables.write_parts(BOXES, boxes.parts(of_targets, _PART), root / _BOXES)
+
+
+def write_manifest(root: Path, files: tables.Rows) -> None:
+    """Write the list of the files."""
+    tables.write(MANIFEST, files, root / "manifest.parquet")
 
 
 def _boxes(root: Path) -> pd.DataFrame:
@@ -389,8 +428,7 @@ def write(
     clip_files: Mapping[str, ClipFile],
     said: pd.DataFrame | None = None,
 ) -> None:
-    """Write the other tables and the additional files of the layouts, after `write_boxes`."""
-    tables.write(MANIFEST, files, root / "manifest.parquet")
+    """Write the other tables and the additional files of the layouts."""
     tables.write(SOURCES, sources, root / "sources.parquet")
     said = tables.empty(CLIP_LINES) if said is None else said
     if len(said):

@@ -134,7 +134,21 @@ def test_memory_is_returned_after_each_block_and_nothing_is_lost(
     monkeypatch.setattr(boxes, "_PAIRS", 1)
     pd.testing.assert_frame_equal(seen(tracks, found, *clips), plain)
     assert len(plain) == 40 * 300
+    assert returned[-1] == len(plain) * 22  # of few clips, the numbers have 8 bits
     assert len(returned) > 40  # the faces, and each clip
     parts = list(boxes.parts(whole, 7_000))
     pd.testing.assert_frame_equal(pd.concat(parts), plain)
-    assert returned[-1] == len(whole) * 22  # of few clips, the numbers have 8 bits
+    assert returned[-1] == len(whole) * 22
+
+
+def test_all_columns_of_boxes_are_put_down(monkeypatch):
+    """Also the codes of their clips, of which pandas makes copies."""
+    named = pd.Categorical.from_codes(np.zeros(300, np.int32), [f"c{n}" for n in range(40_000)])
+    columns = {"clip_id": named, "frame": np.arange(300, dtype=np.int32)}
+    columns |= {side: np.ones(300, np.float32) for side in ("x1", "y1", "x2", "y2")}
+    given = pd.DataFrame({**columns, "interpolated": np.zeros(300, bool)}, copy=False)
+    returned: list[np.ndarray] = []
+    monkeypatch.setattr(boxes, "set_aside", lambda *arrays: returned.extend(arrays))
+    boxes.put_down(given.iloc[100:])
+    held = [given["clip_id"].array.codes, *(given[name].to_numpy() for name in given.columns[1:])]
+    assert all(any(np.shares_memory(own, array) for array in returned) for own in held)

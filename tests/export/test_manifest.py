@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +13,18 @@ import pytest
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.progress import Reporter
-from caer_data.export import audit, file_rows, layouts, manifest, pairs, release
+from caer_data.export import (
+    audit,
+    checked,
+    columns,
+    file_rows,
+    layouts,
+    manifest,
+    pairs,
+    release,
+)
 from caer_data.export.cards import composition
+from caer_data.export.results import Results
 
 
 @pytest.fixture
@@ -107,6 +118,83 @@ def test_a_long_manifest_is_written_in_row_groups(
     pd.testing.assert_frame_equal(
         again, tables.read(manifest.MANIFEST, released.folder / "manifest.parquet")
     )
+
+
+def test_a_manifest_is_filled_part_by_part(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from export_fixtures import options
+
+    asked: list[int] = []
+    fill = release.fill_manifest
+
+    def noted(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
+        asked.append(len(planned))
+        return fill(planned, results)
+
+    monkeypatch.setattr(release, "fill_manifest", noted)
+    wanted = options(layouts=("caer", "caer-s"))
+    whole = release.export(dataset, tmp_path / "whole", wanted, Reporter("quiet")).manifest
+    assert asked == [len(whole)]
+    for group, size in ((len(whole) - 1, 100_000), (100_000, 10)):
+        asked.clear()
+        monkeypatch.setattr(tables, "_ROW_GROUP", group)
+        monkeypatch.setattr(release, "_FILLED", size)
+        made = release.export(dataset, tmp_path / f"by-{size}", wanted, Reporter("quiet"))
+        assert sum(asked) == len(whole) and max(asked) == min(group, size)
+        assert len(asked) == -(-len(whole) // min(group, size))
+        pd.testing.assert_frame_equal(made.manifest, whole)
+    parts, held = ((tmp_path / n / "manifest.parquet").read_bytes() for n in ("by-10", "whole"))
+    assert parts == held
+
+
+def test_the_same_release_again_is_audited_as_before(
+    released: release.Release, dataset: Dataset
+) -> None:
+    from export_fixtures import options
+
+    wanted = options(layouts=("caer", "caer-s", "webdataset", "huggingface", "caer-s-2019"))
+    again = release.export(dataset, released.folder, wanted, Reporter("quiet"))
+    assert (released.new, again.new) == (True, False)
+    assert again.verdicts == released.verdicts
+    pd.testing.assert_frame_equal(again.manifest, released.manifest)
+
+
+def test_some_rows_and_columns_are_read_from_a_manifest(
+    released: release.Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked, "PART", 5)
+    files, whole = released.plan.files, released.manifest
+    assert len(files) == len(whole)
+    names = ["member", "clip_id", "frame", "made_up", "sha256"]
+    for rows in (slice(None), slice(3, 9), slice(0, 0), slice(2, 3), np.array([4, 1, 1]),
+                 np.array([], np.int64)):  # fmt: skip
+        expected = whole[names].iloc[rows].reset_index(drop=True)
+        pd.testing.assert_frame_equal(files.frame(names, rows), expected)
+    assert list(files.frame(["label"])) == ["label"]
+    assert {name: rows.tolist() for name, rows in files.by_layout().items()} == {
+        name: np.flatnonzero(whole["layout"] == name).tolist()
+        for name in ("caer", "caer-s", "webdataset", "huggingface", "caer-s-2019")
+    }
+
+
+@pytest.mark.parametrize("part", [1, 2, 5, 100], ids=lambda n: f"parts-of-{n}")
+def test_equal_rows_are_left_out_clip_by_clip(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_PART", part)
+    random = np.random.default_rng(0)
+    for count in (0, 1, 2, 60):
+        rows = pd.DataFrame(
+            {
+                "clip_id": random.choice(["b", "a", "c", "d"], count).astype(object),
+                "perceptual_hash": random.choice(["0f", "f0", None], count),
+                "path": range(count),
+            },
+            index=range(count, 0, -1),
+        )
+        names = ["clip_id", "perceptual_hash"]
+        for given in (rows, rows.astype({"clip_id": "category"})):
+            expected = given.drop_duplicates(names)
+            pd.testing.assert_frame_equal(columns.distinct(given, names), expected)
 
 
 @pytest.mark.parametrize("kind", ["str", "category"])

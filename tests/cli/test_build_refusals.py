@@ -28,8 +28,7 @@ def here(tmp_path, monkeypatch) -> Path:
     """The current folder, with shows and recipes; all that a command creates is below it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAER_CACHE", f"{tmp_path}/cache")
-    monkeypatch.setenv("RAY_TMPDIR", f"{tmp_path}/ray")
-    for name in ("raw", "empty", "other", "ray"):
+    for name in ("raw", "empty", "other"):
         (tmp_path / name).mkdir()
     (tmp_path / "raw" / "a.mp4").write_bytes(b"no video")
     (tmp_path / "other" / "mine.txt").write_text("mine")
@@ -40,8 +39,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def contents(folder: Path) -> set[Path]:
-    """All files and folders, but what Ray itself notes."""
-    return {path for path in folder.rglob("*") if folder / "ray" not in (path, *path.parents)}
+    return set(folder.rglob("*"))
 
 
 def refused(here: Path, words: str, **environment: str) -> str:
@@ -93,7 +91,7 @@ def test_a_mistake_is_found_before_a_store_is_asked(here, monkeypatch, words) ->
 
 @needs_ray
 @pytest.mark.parametrize("more", ["", " --shard 1/2", f" -o {S3}"], ids=["build", "shard", "store"])
-@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "auto"])
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}"])
 def test_an_address_of_ray_that_does_not_answer_leaves_no_folder(here, address, more) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -1,8 +1,10 @@
-"""Two engines on one dataset beside each other, also while a node dies."""
+"""Two engines on one dataset: beside each other, one after the other, and with a node that dies."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -57,6 +59,21 @@ def wait_for(path: Path, pattern: str, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+def test_of_a_build_on_ray_and_a_local_one_the_later_is_refused_and_nothing_changes(
+    begin, undisturbed, tmp_path
+) -> None:
+    on_ray = begin(*ON_RAY)
+    wait_for(tmp_path / "d", ".lock", on_ray)
+    code, said = ended(begin("--workers", "1"))
+    if on_ray.poll() is None:  # it was still at work
+        assert (code, "another caer-data command is writing here" in said) == (4, True), said
+    assert ended(on_ray)[0] == 3
+    assert scale.result(tmp_path / "d") == undisturbed
+    assert ended(begin("--workers", "1"))[0] == 3
+    assert scale.result(tmp_path / "d") == undisturbed
+    assert scale.leftovers(tmp_path / "d") == []
+
+
 @pytest.mark.parametrize(
     ("ray", "local"),
     [
@@ -76,6 +93,21 @@ def test_ray_and_this_machine_work_on_one_dataset_at_once(
     assert {code for code, _ in ends} <= {0, 3}, ends  # the shard without the broken file: 0
     assert ended(begin("--workers", "1"))[0] == 3
     assert scale.result(tmp_path / "d") == undisturbed
+    assert scale.leftovers(tmp_path / "d") == []
+
+
+@pytest.mark.parametrize("first", [ON_RAY, ("--workers", "1")], ids=["ray-first", "local-first"])
+def test_one_engine_goes_on_with_what_another_began(begin, undisturbed, tmp_path, first) -> None:
+    second = ("--workers", "1") if first == ON_RAY else ON_RAY
+    killed = begin(*first)
+    wait_for(tmp_path / "d", "work/faces/*.zip", killed)
+    made = {path.name: path.stat().st_ino for path in (tmp_path / "d").glob("work/*/*.zip")}
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert ended(begin(*second))[0] == 3
+    assert scale.result(tmp_path / "d") == undisturbed
+    kept = {path.name: path.stat().st_ino for path in (tmp_path / "d").glob("work/*/*.zip")}
+    assert made.items() <= kept.items()
     assert scale.leftovers(tmp_path / "d") == []
 
 

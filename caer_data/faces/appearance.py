@@ -1,6 +1,6 @@
 """Appearance of a track: size, sharpness and brightness of its faces, and an embedding.
 
-The embedding is the mean over its best faces, each unchanged, slightly enlarged, and mirrored.
+The embedding is the mean over its best faces, each cropped in several ways.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from caer_data.faces.tracking import Track
 
 _TURNED = 0.2  # offset of the nose of a profile, as a share of the distance from eyes to mouth
 _MIN_WEIGHT = 0.05  # weight of a profile; a face turned to the camera weighs 1
-_ZOOMS = (1.0, 1.14)  # scales at which each face is cropped
+# Zoom, turn in degrees, and whether it is mirrored, of each crop of a face whose points are known.
+# Every other face is cropped in the second way.
+_CROPS = (
+    ((1.0, 0.0, False), (1.14, 0.0, True), (1.07, -8.0, False), (1.07, 8.0, True)),
+    ((1.0, 0.0, True), (1.14, 0.0, False), (1.07, -8.0, True), (1.07, 8.0, False)),
+)
+_CROPS_OF_BOX = ((1.0, 0.0, False), (1.0, 0.0, True))
 _LOOKS = 4  # number of faces of an uncertain track that are searched again, enlarged
 _CLOSE = 336  # px; side of the enlarged picture, in which a face is 112 px high
 _AROUND = 3.0  # side of the enlarged area as a multiple of the face's
@@ -137,17 +143,21 @@ def frontality(points: Floats) -> float:
     return float(np.exp(-((beside / _TURNED) ** 2)) * np.clip(apart / high, 0.2, 1.0))
 
 
-def chip_of(track: Track, index: int, frames: Frames, models: Models, zoom: float = 1.0) -> Chips:
+def chip_of(
+    track: Track, index: int, frames: Frames, models: Models, zoom: float = 1.0, turn: float = 0.0
+) -> Chips:
     """Return one face of a track, cropped for the embedder: (1, side, side, 3).
 
-    If the five points are known, `zoom` enlarges the face inside the crop.
+    If the five points are known, `zoom` enlarges the face inside the crop, and `turn` turns it by
+    degrees.
     """
     picture = frames.samples.picture(track.frames[index])
     scale = np.float32(picture.shape[1] / frames.width)
     points = track.points[index]
-    if points is not None and zoom != 1:
-        middle = points.mean(axis=0)
-        points = middle + (points - middle) / np.float32(zoom)
+    if points is not None and (zoom, turn) != (1.0, 0.0):
+        middle, angle = points.mean(axis=0), np.deg2rad(turn)
+        turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        points = (middle + (points - middle) @ turned / zoom).astype(np.float32)
     face = Detections(
         boxes=track.boxes[index][None] * scale,
         scores=np.array([track.scores[index]], np.float32),
@@ -159,14 +169,17 @@ def chip_of(track: Track, index: int, frames: Frames, models: Models, zoom: floa
 def embed_track(track: Track, indices: Sequence[int], frames: Frames, models: Models) -> Floats:
     """Return the mean embedding of some of a track's faces.
 
-    Frontal faces have more weight. Each face is also embedded mirrored and enlarged, which makes
-    the mean less dependent on pose and alignment.
+    Each face is embedded several times, cropped a little differently, which makes the mean less
+    dependent on pose and alignment. A profile weighs about half as much as a frontal face.
     """
-    zooms = _ZOOMS if all(track.points[index] is not None for index in indices) else (1.0,)
-    chips = np.concatenate([chip_of(track, n, frames, models, z) for z in zooms for n in indices])
-    mirrored = np.ascontiguousarray(chips[:, :, ::-1])
-    vectors = models.embedder.embed(np.concatenate([chips, mirrored]))
-    weights = np.tile(weights_of(track, indices), 2 * len(zooms))
+    pointed = all(track.points[index] is not None for index in indices)
+    chips, weights = [], []
+    for place, weight in enumerate(weights_of(track, indices)):
+        for zoom, turn, mirrored in _CROPS[place % len(_CROPS)] if pointed else _CROPS_OF_BOX:
+            one = chip_of(track, indices[place], frames, models, zoom, turn)
+            chips.append(one[:, :, ::-1] if mirrored else one)
+            weights.append((1 + weight) / 2)
+    vectors = models.embedder.embed(np.concatenate(chips))
     mean: Floats = np.average(vectors, axis=0, weights=weights).astype(np.float32)
     return mean
 

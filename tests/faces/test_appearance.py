@@ -71,10 +71,10 @@ def test_faces_turned_to_the_camera_weigh_more(frames):
     even = measure(track(), frames, models(), 3).vector
     assert even[0] == pytest.approx(180 / 255, abs=0.03)
     points = (turned(10), FRONT, turned(10))
-    assert measure(track(points), frames, models(), 3).vector[0] == pytest.approx(
-        200 / 255, abs=0.03
-    )
-    assert measure(track(points), frames, models(), 3).best == 1
+    seen = measure(track(points), frames, models(), 3)
+    weighed = (100 + 2 * 200 + 240) / 4  # a profile counts half
+    assert seen.vector[0] == pytest.approx(weighed / 255, abs=0.01)
+    assert seen.best == 1
 
 
 def test_only_so_many_faces_are_embedded(frames):
@@ -90,6 +90,48 @@ def test_mirrored_faces_count_as_much(frames):
     lit = Frames(SimpleNamespace(picture=lambda _: half), frames.times, 640, 360)
     vector = measure(track(), lit, models(LeftEmbedder()), 3).vector
     assert vector[0] == pytest.approx(100 / 255, abs=0.03)
+
+
+class CropsEmbedder(BrightnessEmbedder):
+    """Keeps the points by which faces are aligned; the left half of its chips is dark."""
+
+    def __init__(self):
+        super().__init__()
+        self.points, self.chips = [], []
+
+    def align(self, picture, faces):
+        self.points.append(None if faces.points is None else faces.points[0])
+        return np.repeat(np.uint8([0, 255]), 4)[None, None, :, None].repeat(8, 1).repeat(3, 3)
+
+    def embed(self, chips):
+        self.chips = chips
+        return super().embed(chips)
+
+
+def test_every_face_is_cropped_in_several_ways_around_the_same_middle(frames):
+    embedder = CropsEmbedder()
+    measure(track((FRONT, FRONT, FRONT)), frames, models(embedder), 3)
+    for of_one in np.split(np.array(embedder.points), 3):
+        assert len(of_one) == len(np.unique(of_one, axis=0)) == 4
+        assert of_one.mean(axis=1) == pytest.approx(FRONT.mean(axis=0)[None].repeat(4, 0))
+        across = of_one[:, 1] - of_one[:, 0]
+        tilts = np.rad2deg(np.arctan2(across[:, 1], across[:, 0]))
+        assert tilts == pytest.approx([0, 0, -8, 8], abs=1e-3)
+        zooms = 20 / np.linalg.norm(across, axis=1)
+        assert zooms == pytest.approx([1, 1.14, 1.07, 1.07], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("points", "mirrored"),
+    [
+        pytest.param(FRONT, [0, 1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 1], id="with points"),
+        pytest.param(None, [0, 1] * 3, id="without"),
+    ],
+)
+def test_half_of_the_crops_are_mirrored(frames, points, mirrored):
+    embedder = CropsEmbedder()
+    measure(track((points,) * 3), frames, models(embedder), 3)
+    assert (embedder.chips[:, 0, 0, 0] > 0).tolist() == [bool(one) for one in mirrored]
 
 
 @pytest.mark.parametrize(

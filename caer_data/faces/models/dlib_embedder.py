@@ -28,7 +28,7 @@ class DlibEmbedder:
 
     name = "dlib"
     dimensions = 128
-    track_threshold = 0.4
+    track_threshold = 0.42
     threshold = 0.5  # dlib's 0.6 would accept one in nine pairs of different persons
 
     def __init__(self, model: OnnxModel) -> None:

@@ -17,7 +17,7 @@ from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 21
-FACES_VERSION = 11
+FACES_VERSION = 12
 SPEAKERS_VERSION = 3
 
 

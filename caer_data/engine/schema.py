@@ -297,7 +297,8 @@ CLIPS = Table(
         Column(
             "n_people",
             INT,
-            "people seen for long enough, without those in the dark; empty if it is too short",
+            "people seen for long enough, without those in the dark or out of focus beside others; "
+            "empty if it is too short",
             nullable=True,
         ),
         Column("person_id", STRING, "the target person", nullable=True),

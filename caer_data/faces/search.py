@@ -26,6 +26,7 @@ from caer_data.faces.samples import Samples
 _REGION = 320  # px; size to which a region around a face is resized
 _ROOM = 3.0  # width of a region as a multiple of the face's, which is then about 107 px wide
 _ONE_FACE = 0.4  # two boxes that overlap more are the same face
+_FILLS = 0.6  # share of the picture's height from which a face may be too large to be found at once
 _AHEAD = 16  # shots that are begun at most before the first of them is finished
 
 
@@ -99,15 +100,12 @@ class _Part:
     Attributes:
         frame: number of the frame.
         square: x1, y1, x2, y2 in pixels of the displayed frame; None for the whole frame.
+        size: long side to which the detector resizes it, px; None for the recipe's size.
     """
 
     frame: int
     square: npt.NDArray[np.float64] | None = None
-
-    @property
-    def size(self) -> int | None:
-        """Long side to which the detector resizes it, px; None for the recipe's size."""
-        return None if self.square is None else _REGION
+    size: int | None = None
 
 
 _Search = Generator[list[_Part], list[Detections], dict[int, Detections]]
@@ -161,7 +159,7 @@ def look(
         sampled = next(waiting, None)
         if sampled is None:
             return False
-        begun.append(_Begun(_search(sampled, frames, settings)))
+        begun.append(_Begun(_search(sampled, frames, models.min_score, settings)))
         begun[-1].advance()
         return True
 
@@ -206,10 +204,21 @@ def _detect(
         shot.advance()
 
 
-def _search(sampled: Sequence[int], frames: Frames, settings: recipes.Faces) -> _Search:
-    """Search one shot; see `_Search`."""
+def _search(
+    sampled: Sequence[int], frames: Frames, min_score: float, settings: recipes.Faces
+) -> _Search:
+    """Search one shot; see `_Search`.
+
+    Where a first look finds no face for certain, one may fill the frame and be cut off by it. It is
+    then found in smaller pictures.
+    """
     first = _spread(sampled, settings.first_look)
     found = yield from _search_whole(first)
+    if not any((faces.scores >= min_score).any() for faces in found.values()):
+        half = settings.detector_size // 2
+        close = yield from _search_close(first, half, frames)
+        if any((faces.scores >= min_score).any() for faces in close.values()):
+            return close | (yield from _search_close(sorted({*sampled} - {*first}), half, frames))
     if not any(len(faces) for faces in found.values()):
         return {}
     whole = sampled
@@ -230,10 +239,17 @@ def _spread(sampled: Sequence[int], count: int) -> list[int]:
     return sorted({sampled[round(index)] for index in indices})
 
 
-def _search_whole(wanted: Sequence[int]) -> _Search:
+def _search_whole(wanted: Sequence[int], size: int | None = None) -> _Search:
     """Return the faces found by searching whole frames, by frame."""
-    seen = (yield [_Part(frame) for frame in wanted]) if wanted else []
+    seen = (yield [_Part(frame, size=size) for frame in wanted]) if wanted else []
     return dict(zip(wanted, seen, strict=True))
+
+
+def _search_close(wanted: Sequence[int], size: int, frames: Frames) -> _Search:
+    """Return the faces that fill the picture, found in pictures of this size, by frame."""
+    found = yield from _search_whole(wanted, size)
+    least = _FILLS * frames.picture_height
+    return {frame: _high(faces, least) for frame, faces in found.items()}
 
 
 def _search_around(
@@ -248,7 +264,8 @@ def _search_around(
     for frame in wanted:
         index = int(np.searchsorted(marks, frame))
         near = [int(marks[n]) for n in (index - 1, index) if 0 <= n < len(marks)]
-        parts += [_Part(frame, square) for square in _squares([known[n].boxes for n in near])]
+        squares = _squares([known[n].boxes for n in near])
+        parts += [_Part(frame, square, _REGION) for square in squares]
     seen = (yield parts) if parts else []
     found: dict[int, list[Detections]] = {frame: [] for frame in wanted}
     for part, faces in zip(parts, seen, strict=True):
@@ -340,8 +357,12 @@ def _joined(parts: list[Detections]) -> Detections:
 
 
 def _large(faces: Detections, frames: Frames, settings: recipes.Faces) -> Detections:
-    high = faces.boxes[:, 3] - faces.boxes[:, 1]
-    return _only(faces, np.flatnonzero(high >= settings.min_face * frames.picture_height))
+    return _high(faces, settings.min_face * frames.picture_height)
+
+
+def _high(faces: Detections, least: float) -> Detections:
+    """Return the faces that are at least this high, px."""
+    return _only(faces, np.flatnonzero(faces.boxes[:, 3] - faces.boxes[:, 1] >= least))
 
 
 def _only(faces: Detections, chosen: npt.NDArray[np.int64]) -> Detections:

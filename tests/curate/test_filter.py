@@ -134,6 +134,28 @@ def test_a_larger_face_out_of_focus_or_in_the_dark_is_no_rival(fault):
     assert np.isnan(row["dominance"])
 
 
+@pytest.mark.parametrize(
+    ("sharpness", "height", "people"),
+    [
+        pytest.param(0.03, 0.25, 1, id="out of focus"),
+        pytest.param(0.03, 0.12, 2, id="far away: resolution may explain it"),
+        pytest.param(0.07, 0.24, 2, id="smaller and less sharp"),
+        pytest.param(0.12, 0.25, 2, id="soft"),
+    ],
+)
+def test_people_out_of_focus_beside_somebody_in_focus_are_not_counted(sharpness, height, people):
+    other = {"sharpness": sharpness, "face_height": height}
+    (row,) = judge([{"sharpness": 0.5, "face_height": 0.4}, other]).to_dict("records")
+    assert (row["n_people"], row["status"]) == (people, "kept")
+
+
+def test_people_who_are_all_out_of_focus_are_counted():
+    (row,) = judge([{"sharpness": 0.05}, {"sharpness": 0.04}, {"sharpness": 0.03}]).to_dict(
+        "records"
+    )
+    assert (row["n_people"], row["reason"]) == (3, "group")
+
+
 def test_one_person_in_two_tracks_counts_once():
     (row,) = judge(
         [{"end": 50, "person_id": "s.p0001"}, {"start": 50, "person_id": "s.p0001"}]

@@ -5,6 +5,7 @@ import pytest
 from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
 
 from caer_data.engine.recipe import Faces
+from caer_data.faces.models.interface import Detections
 from caer_data.faces.search import Frames, Models, look
 
 TIMES = np.arange(400) / 25
@@ -23,7 +24,44 @@ def looked(tmp_path, pictures, width=640, height=360, **settings):
 def test_a_shot_without_faces_is_left_after_the_first_look(tmp_path):
     found, detector = looked(tmp_path, {10 * n: scene() for n in range(12)}, first_look=3)
     assert found == {}
-    assert sum(count for count, _ in detector.calls) == 3
+    assert sum(count for count, size in detector.calls if size is None) == 3
+    assert sum(count for count, size in detector.calls if size is not None) == 3  # for close-ups
+
+
+class NearsightedDetector(SquareDetector):
+    """Is uncertain about faces of more than 300 px in the picture as it is resized."""
+
+    min_score = 0.5
+
+    def detect(self, pictures, min_score, size=None):
+        found = super().detect(pictures, min_score, size)
+        zoom = (size or 640) / pictures[0].shape[1]
+        high = [(faces.boxes[:, 3] - faces.boxes[:, 1]) * zoom for faces in found]
+        scores = [np.where(sides > 300, 0.4, 0.9).astype(np.float32) for sides in high]
+        return [Detections(faces.boxes, sure) for faces, sure in zip(found, scores, strict=True)]
+
+
+@pytest.mark.parametrize("side", [330, 100], ids=["fills the frame", "usual"])
+def test_a_face_that_fills_the_frame_is_found_in_smaller_pictures(tmp_path, side):
+    pictures = {10 * n: scene((100, 30, side, 200)) for n in range(12)}
+    detector = NearsightedDetector()
+    frames = Frames(spooled(tmp_path, pictures), TIMES, 640, 360)
+    models = Models(detector, BrightnessEmbedder(), 0.5, 0.35)
+    (faces,) = look([sorted(pictures)], frames, models, Faces(detector="centerface"))
+    assert sum(len(one) for one in faces.values()) == 12
+    assert all(one.scores.min() >= 0.5 for one in faces.values())
+
+
+def test_small_objects_are_not_sought_in_smaller_pictures(tmp_path):
+    class Fanciful(SquareDetector):
+        def detect(self, pictures, min_score, size=None):
+            found = super().detect(pictures, min_score, size)
+            return [Detections(one.boxes[: size or 0], one.scores[: size or 0]) for one in found]
+
+    pictures = {10 * n: scene((100, 80, 100, 200)) for n in range(12)}
+    frames = Frames(spooled(tmp_path, pictures), TIMES, 640, 360)
+    models = Models(Fanciful(), BrightnessEmbedder(), 0.5, 0.35)
+    assert list(look([sorted(pictures)], frames, models, Faces(detector="centerface"))) == [{}]
 
 
 def test_a_face_is_found_in_every_sample(tmp_path):
@@ -104,7 +142,7 @@ def test_shots_that_share_batches_give_the_same_in_their_order(tmp_path):
             assert np.array_equal(expected[frame].boxes, found[frame].boxes)
     searched = [sum(count for count, _ in detector.calls) for detector in (one_by_one, filled)]
     assert searched[0] == searched[1]
-    assert len(filled.calls) < 0.6 * len(one_by_one.calls)
+    assert len(filled.calls) < 0.7 * len(one_by_one.calls)
     whole = [count for count, size in filled.calls if size is None]
     assert whole.count(8) > 0.7 * len(whole)
 
@@ -112,7 +150,7 @@ def test_shots_that_share_batches_give_the_same_in_their_order(tmp_path):
 def test_only_as_many_shots_are_begun_as_fill_a_batch(tmp_path):
     found, detector = looked_at_all(tmp_path, [False] * 24, filled=True)
     assert next(found) == {}
-    assert detector.calls == [(8, None)]
+    assert detector.calls == [(8, None), (6, 640)]
 
 
 def test_a_batch_has_pictures_of_one_size(tmp_path):

@@ -16,7 +16,7 @@ from caer_data.media.geometry import Crop
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 21
+SHOTS_VERSION = 22
 FACES_VERSION = 12
 SPEAKERS_VERSION = 3
 

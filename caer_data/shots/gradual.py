@@ -34,7 +34,7 @@ from caer_data.shots.refine import (
     only_partly_changed,
     plain_dissimilarity,
 )
-from caer_data.shots.wipes import wipe_in
+from caer_data.shots.wipes import MIN_FRAMES, Floats, Wipe, changes, wipe_in
 
 _HALVES: Final = (2, 3, 4, 6, 8, 11, 15, 20)
 """Half lengths of the windows, frames."""
@@ -68,6 +68,10 @@ _KEPT: Final = 0.25
 _BESIDE_WIPE: Final = 3
 """Frames before and after a wipe in which the pictures must be stable; fewer, as more may move."""
 
+_AT_ONCE: Final = 0.6
+"""Maximum dissimilarity of two consecutive frames of a wipe, as a share of its own; more is a cut.
+"""
+
 _RETURN: Final = 8
 """Frames after a transition in which the old picture must not return."""
 
@@ -100,6 +104,7 @@ class WithGradual:
         self._finder = cuts
         self._min_frames = min_frames
         self._thumbnails: deque[Thumbnail] = deque(maxlen=4 * _MAX_HALF + 1)
+        self._changes: deque[Floats | None] = deque(maxlen=4 * _MAX_HALF + 1)
         self._count = 0
         self._centre = 0
         self._best: _Transition | None = None
@@ -113,6 +118,7 @@ class WithGradual:
         """Process the next picture; return cuts, about two seconds late."""
         self._waiting += self._finder.push(index, prepared)
         self._thumbnails.append(self._finder.latest)
+        self._changes.append(None)
         self._count += 1
         return self._decide(self._count - 2 * _MAX_HALF)
 
@@ -170,20 +176,43 @@ class WithGradual:
         middle = float((self._at(centre).grey - new.grey).ravel() @ change) / power
         if not _BEFORE < middle < 1 - _BEFORE:
             return None
-        between = np.stack([self._at(i).grey for i in range(start + 1, end)])
+        pictures = np.stack([self._at(i).grey for i in range(start, end + 1)])
+        between = pictures[1:-1]
         mixed = _mixed(between, change, new.grey, power, half) if 0.3 < middle < 0.7 else None
-        wipe = None if mixed else wipe_in(old.grey, between, new.grey)
-        unlike = dissimilarity(old, new)
-        if unlike < _UNLIKE:
+        wipe = None if mixed else self._wipe(start, pictures)
+        if not (mixed or wipe) or (unlike := dissimilarity(old, new)) < _UNLIKE:
             return None
         if mixed and self._settled(start, end, unlike, max(3, half)):
             quality, olds = mixed
             return _Transition(start, end, start + 1 + olds, unlike * quality, "dissolve")
-        if wipe and self._settled(start, end, unlike, _BESIDE_WIPE):
+        if (
+            wipe
+            and self._lasts(start, end, unlike)
+            and self._settled(start, end, unlike, _BESIDE_WIPE)
+        ):
             first, last = start + wipe.first, start + 2 + wipe.last
             cut = start + 1 + wipe.olds
             return _Transition(first, last, cut, unlike * wipe.quality, "wipe")
         return None
+
+    def _wipe(self, start: int, pictures: Floats) -> Wipe | None:
+        if len(pictures) - 2 < MIN_FRAMES:
+            return None
+        changed = [self._changed(i) for i in range(start + 1, start + len(pictures))]
+        return wipe_in(pictures, np.stack(changed))
+
+    def _changed(self, index: int) -> Floats:
+        """Return what changes from the previous picture; computed when it is needed first."""
+        found = self._changes[index - self._count]
+        if found is None:
+            found = changes(self._at(index - 1).grey, self._at(index).grey)
+            self._changes[index - self._count] = found
+        return found
+
+    def _lasts(self, start: int, end: int, unlike: float) -> bool:
+        """Whether no two consecutive pictures differ as much as in a cut."""
+        steps = (dissimilarity(self._at(i), self._at(i + 1)) for i in range(start, end))
+        return max(steps) <= _AT_ONCE * unlike
 
     def _settled(self, start: int, end: int, unlike: float, span: int) -> bool:
         """Whether the pictures before and after are stable and do not return."""

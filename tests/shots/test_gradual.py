@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from caer_data.engine.recipe import Shots
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
 from caer_data.shots.detect import ShotDetector
-from caer_data.shots.wipes import wipe_in
+from caer_data.shots.wipes import Wipe, changes, wipe_in
 
 Pictures = list[np.ndarray]
 
@@ -115,17 +116,54 @@ def test_wipes_are_cut_in_the_middle(cuts_of, form: str, length: int) -> None:  
     assert cuts_of(film, Shots()) == [pytest.approx(30 + length / 2, abs=max(2.0, length / 5))]
 
 
-def test_a_wipe_in_patches_is_none(cuts_of) -> None:  # type: ignore[no-untyped-def]
+def thumbnails(pictures: Pictures) -> np.ndarray:
+    small = [cv2.resize(cv2.cvtColor(p, cv2.COLOR_BGR2GRAY), (48, 27)) for p in pictures]
+    return np.stack(small).astype(np.float32)
+
+
+def wipe_of(pictures: np.ndarray) -> Wipe | None:
+    return wipe_in(pictures, np.stack([changes(a, b) for a, b in pairwise(pictures)]))
+
+
+def test_a_wipe_in_patches_is_none() -> None:
     rng = np.random.default_rng(0)
     patches = cv2.resize(rng.random((9, 16)), (256, 144), interpolation=cv2.INTER_NEAREST)
     pair = two_shots(4)
-    between = np.stack([cv2.cvtColor(p, cv2.COLOR_BGR2GRAY) for p in uncovered(*pair, 14, patches)])
-    small = np.stack([cv2.resize(p, (48, 27)) for p in between]).astype(np.float32)
-    assert wipe_in(small[29], small[30:44], small[44]) is None
-    line = np.stack([cv2.cvtColor(p, cv2.COLOR_BGR2GRAY) for p in uncovered(*pair, 14, X)])
-    small = np.stack([cv2.resize(p, (48, 27)) for p in line]).astype(np.float32)
-    found = wipe_in(small[29], small[30:44], small[44])
+    assert wipe_of(thumbnails(uncovered(*pair, 14, patches))[29:45]) is None
+    found = wipe_of(thumbnails(uncovered(*pair, 14, X))[29:45])
     assert found is not None and (found.first, found.last) == (0, 13) and found.olds == 7
+    assert wipe_of(thumbnails(uncovered(*pair, 5, X))[29:36]) is None
+
+
+@pytest.mark.parametrize("kind", ["pan", "still"])
+@pytest.mark.parametrize("length", [7, 10, 24])
+def test_wipes_between_moving_pictures(cuts_of, kind: str, length: int) -> None:  # type: ignore[no-untyped-def]
+    first, second = stress_shots.photographs()[4:6]
+    step = 3 if kind == "pan" else 0
+    old, new = (
+        [cv2.resize(p[20:200, s * i : s * i + 320], (256, 144)) for i in range(60)]
+        for p, s in ((first, step), (second, 0))
+    )
+    film = uncovered(old, new, length, X)
+    assert cuts_of(film, Shots()) == [pytest.approx(30 + length / 2, abs=max(2.0, length / 5))]
+
+
+def test_a_sheet_before_the_camera_is_no_wipe(cuts_of) -> None:  # type: ignore[no-untyped-def]
+    old, _ = two_shots(4)
+    film = [picture.copy() for picture in old]
+    for i, picture in enumerate(film):
+        top = round(144 - 110 * min(1.0, max(0, i - 20) / 12))
+        picture[top:, 70:190] = 235
+    assert cuts_of(film, Shots()) == []
+
+
+def test_a_light_that_passes_is_no_wipe() -> None:
+    pictures = thumbnails(uncovered(*two_shots(4), 14, Y))[29:45]
+    assert wipe_of(pictures) is not None
+    for i in range(1, 15):
+        edge = round(27 * i / 15)
+        pictures[i, max(0, edge - 4) : edge + 4] = 255
+    assert wipe_of(pictures) is None
 
 
 def test_no_gradual_transition_is_looked_for_if_not_wanted(cuts_of) -> None:  # type: ignore[no-untyped-def]

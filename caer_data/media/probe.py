@@ -257,9 +257,10 @@ def _films(container: Any) -> list[Any]:
 def _main_stream(container: Any, path: Path, max_pixels: int) -> tuple[Any, int]:
     """Return the stream to read, and how many films there are; never cover art.
 
-    This is the stream marked as default. Of several, or if none is marked, it is the largest one,
-    in broadcasts the first one. A cover need not be marked as one: a stream of one picture is no
-    film if there is another.
+    This is the stream marked as default. Of several, or if none is marked, it is the first one that
+    is more than half as wide or as high as the largest, as smaller ones are previews; in broadcasts
+    the first one. A cover need not be marked as one: a stream of one picture is no film if there is
+    another.
     """
     streams = _films(container)
     if not streams:
@@ -275,7 +276,13 @@ def _main_stream(container: Any, path: Path, max_pixels: int) -> tuple[Any, int]
     marked = [s for s in films if s.disposition & av.stream.Disposition.default] or films
     if container.format.name == "mpegts":
         return marked[0], len(films)
-    return max(marked, key=lambda s: s.codec_context.width * s.codec_context.height), len(films)
+    wide, high = (
+        max(getattr(s.codec_context, side) for s in marked) for side in ("width", "height")
+    )
+    full = (
+        s for s in marked if 2 * s.codec_context.width > wide or 2 * s.codec_context.height > high
+    )
+    return next(full, marked[0]), len(films)
 
 
 def _covers(path: Path, streams: list[Any], max_pixels: int) -> set[int]:

@@ -239,7 +239,7 @@ def test_a_cover_that_is_not_marked_as_one_is_no_film(
 
 
 @pytest.mark.parametrize("marked", [(), (0,), (0, 1)], ids=["none", "small", "both"])
-def test_of_several_films_the_largest_is_read_unless_another_is_marked(
+def test_a_preview_is_not_read_unless_it_alone_is_marked(
     tmp_path: Path, marked: tuple[int, ...]
 ) -> None:
     plain, path = numbered.write(tmp_path / "plain.mp4", 30), tmp_path / "a.mkv"

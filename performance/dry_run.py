@@ -59,7 +59,8 @@ def main() -> None:
     )
     print("| | estimate | build | estimate / build |\n|---|---|---|---|")
     for what, estimate, actual in rows:
-        print(f"| {what} | {estimate:.1f} | {actual:.1f} | {estimate / actual:.2f} |")
+        share = f"{estimate / actual:.2f}" if actual else ""
+        print(f"| {what} | {estimate:.1f} | {actual:.1f} | {share} |")
 
 
 if __name__ == "__main__":

@@ -114,33 +114,35 @@ def command(
 
     part = None if shard is None else shards.parse(shard)
     where = _engine(engine, address, workers, needs)
-    if isinstance(shows, Place) or isinstance(output, Place):
-        _check_before_fetching(shows, recipe, where)
-    opened = common.working_copy(output, artifacts=True, state=part is None, writes=not dry_run)
-    with closing(where), opened as folder:
-        raw = _laid_out(shows, folder, recipe) if isinstance(shows, Place) else shows
-        if dry_run:
-            _estimate(raw, folder, recipe, workers, limit, reporter)
-            return
-        common_options: dict[str, Any] = {
-            "workers": workers,
-            "limit": limit,
-            "pyannote": pyannote,
-            "engine": where,
-            "reporter": reporter,
-        }
-        outcome: BuildResult | ShardResult
-        if part:
-            from caer_data.curate.shard_build import build_shard
+    stores = isinstance(shows, Place) or isinstance(output, Place)
+    with closing(where):
+        if stores:
+            _check_before_fetching(shows, recipe, where)
+        opened = common.working_copy(output, artifacts=True, state=part is None, writes=not dry_run)
+        with opened as folder:
+            raw = _laid_out(shows, folder, recipe) if isinstance(shows, Place) else shows
+            if dry_run:
+                _estimate(raw, folder, recipe, workers, limit, reporter)
+                return
+            common_options: dict[str, Any] = {
+                "workers": workers,
+                "limit": limit,
+                "pyannote": pyannote,
+                "engine": where,
+                "reporter": reporter,
+            }
+            outcome: BuildResult | ShardResult
+            if part:
+                from caer_data.curate.shard_build import build_shard
 
-            outcome = build_shard(raw, folder, recipe, shard=part, **common_options)
-        else:
-            from caer_data.api import build
+                outcome = build_shard(raw, folder, recipe, shard=part, **common_options)
+            else:
+                from caer_data.api import build
 
-            outcome = build(raw, folder, recipe, drop_rated=drop_rated, **common_options)
-        reporter.say(outcome.summary())
-        reporter.result(outcome.as_dict())
-        outcome.raise_if_failed()
+                outcome = build(raw, folder, recipe, drop_rated=drop_rated, **common_options)
+            reporter.say(outcome.summary())
+            reporter.result(outcome.as_dict())
+            outcome.raise_if_failed()
 
 
 def _check_before_fetching(shows: Path | Place, recipe: str | None, engine: Engine) -> None:

@@ -42,8 +42,8 @@ def _shares(
 
 
 @click.command()
-@common.clips_or_argument
 @common.worked_on("output", dataset=False)
+@common.clips_or_argument
 @click.option(
     "--split",
     is_flag=False,

@@ -134,12 +134,12 @@ class Prepared:
         """
         folder = self.dataset.folder
         created = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             engine.check([folder, self.shows])
         except BaseException:
-            with suppress(OSError):  # another command has begun to use it
-                for path in created:
+            for path in created:
+                with suppress(OSError):  # not created, or another command uses it
                     path.rmdir()
             raise
 

@@ -201,9 +201,13 @@ _known: dict[Path, tuple[int, int, int]] = {}
 
 
 def _whole(path: Path) -> Artifact | None:
-    state = None
     try:
         state = _state(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CaerError(explain_os_error(error, path)) from error
+    try:
         if _known.get(path) != state:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()

@@ -17,6 +17,7 @@ and the files of that state.
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -56,7 +57,12 @@ _STATES: Final = "states"
 _SHARDS: Final = "shards"
 _REMOVED: Final = "removed"
 _TRIED: Final = "caer-data.txt"
-_OURS: Final = (f"{_STATES}/", "blobs/", "artifacts/", f"{_SHARDS}/", f"{_REMOVED}/", _TRIED)
+_ARTIFACT: Final = r"[^/]+/[^/]+\.[^/]+\.zip"
+_OURS: Final = re.compile(
+    rf"{_STATES}/\d{{8}}\.json\.gz|blobs/[0-9a-f]{{64}}|artifacts/{_ARTIFACT}|"
+    rf"{_SHARDS}/\d+-of-\d+\.json|{_REMOVED}/{_ARTIFACT}|{re.escape(_TRIED)}"
+)
+"""Objects that caer-data may have written; all others below the address are never touched."""
 
 Say = Callable[[str], None]
 
@@ -155,7 +161,7 @@ class Copy:
         with self._synchronising():
             self.put_artifacts()
             self._fetch_artifacts()
-            for name in [Path(thing.path).name for thing in self.bucket.things(_SHARDS)]:
+            for name in [Path(path).name for path in self._own(_SHARDS)]:
                 with atomic_path(self.folder / _WORK / _SHARDS / name) as temporary:
                     self.bucket.fetch(f"{_SHARDS}/{name}", temporary)
 
@@ -171,7 +177,7 @@ class Copy:
 
     def contents(self) -> set[str]:
         """Return the SHA-256 of all files whose content is in the store."""
-        return {Path(thing.path).name for thing in self.bucket.things("blobs")}
+        return {Path(path).name for path in self._own("blobs")}
 
     def fetch_contents(self, wanted: Mapping[str, str]) -> None:
         """Fetch files whose content is in the store, though no state lists them yet.
@@ -209,15 +215,11 @@ class Copy:
         """
         with self._synchronising():
             newest = self._newest()
-            self.bucket.remove(
-                [t.path for t in self.bucket.things(_STATES) if t.path != _state_name(newest)]
-            )
+            self.bucket.remove([path for path in self._own(_STATES) if path != _state_name(newest)])
             wanted = {f"blobs/{entry.sha256}" for entry in self._state(newest).values()}
-            self.bucket.remove(
-                [t.path for t in self.bucket.things("blobs") if t.path not in wanted]
-            )
+            self.bucket.remove([path for path in self._own("blobs") if path not in wanted])
             here = {_artifact_name(path) for path in self._local_artifacts()}
-            gone = [t.path for t in self.bucket.things("artifacts") if t.path not in here]
+            gone = [path for path in self._own("artifacts") if path not in here]
             for path in gone:
                 self.bucket.create(f"{_REMOVED}/{path.partition('/')[2]}", b"")
             self.bucket.remove(gone)
@@ -225,7 +227,7 @@ class Copy:
     def put_artifacts(self) -> None:
         """Upload the artifacts that the store lacks."""
         if self._there is None:
-            self._there = {thing.path for thing in self.bucket.things("artifacts")}
+            self._there = set(self._own("artifacts"))
             self._there |= {f"artifacts/{name}" for name in self._removed()}
         names = {_artifact_name(path): path for path in self._local_artifacts()}
         new = {name: path for name, path in names.items() if name not in self._there}
@@ -261,13 +263,13 @@ class Copy:
 
     def _removed(self) -> list[str]:
         """Return the stage and file name of each artifact that was removed permanently."""
-        return [thing.path.partition("/")[2] for thing in self.bucket.things(_REMOVED)]
+        return [path.partition("/")[2] for path in self._own(_REMOVED)]
 
     def _fetch_artifacts(self) -> int:
         """Fetch the artifacts that this folder lacks; return how many the store has."""
         for name in self._removed():
             inside(self.folder / _WORK, name).unlink(missing_ok=True)
-        things = {thing.path for thing in self.bucket.things("artifacts")}
+        things = set(self._own("artifacts"))
         wanted = {}
         for name in things:
             target = inside(self.folder / _WORK, name.partition("/")[2])
@@ -324,8 +326,12 @@ class Copy:
             lock.release()
 
     def _newest(self) -> int:
-        names = [thing.path for thing in self.bucket.things(_STATES)]
+        names = self._own(_STATES)
         return max((int(Path(name).name.partition(".")[0]) for name in names), default=0)
+
+    def _own(self, kind: str) -> Iterator[str]:
+        """Yield the paths of the objects of one kind, without those of others."""
+        return (t.path for t in self.bucket.things(kind) if _OURS.fullmatch(t.path))
 
     def _state(self, number: int) -> State:
         if number == 0:
@@ -409,7 +415,7 @@ class Copy:
     def _require_ours(self) -> None:
         """Raise a CaerError if there is no state yet but the store contains other objects here."""
         for thing in self.bucket.things():
-            if not thing.path.startswith(_OURS):
+            if not _OURS.fullmatch(thing.path):
                 raise CaerError(
                     f"{self.place}: is not empty and was not written by caer-data; choose another "
                     "prefix"

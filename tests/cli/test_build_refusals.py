@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 
+from caer_data.cli import build as build_command
 from caer_data.cli import cli
 from caer_data.curate import shard_build
 from caer_data.curate.run import build
@@ -129,6 +130,31 @@ def test_a_folder_that_a_node_does_not_see_is_as_before(here, there, shard) -> N
         else:
             build(here / "raw", here / "new" / "d", engine=_Unreached())
     assert contents(here) == before
+
+
+@pytest.mark.parametrize("more", ["", " --shard 1/2"], ids=["build", "shard"])
+def test_of_a_folder_that_cannot_be_created_its_parents_are_removed(here, more) -> None:
+    words = f"--shows raw -o new/{'long' * 75}{more}"
+    before = contents(here)
+    assert isinstance(CliRunner().invoke(cli, ["build", *words.split()]).exception, CaerError)
+    assert contents(here) == before
+
+
+def test_an_engine_that_cannot_run_is_closed_before_a_store_is_asked(here, monkeypatch) -> None:
+    pytest.importorskip("obstore")
+    ended: list[object] = []
+
+    class Begun(LocalEngine):
+        def check(self, paths) -> None:
+            raise CaerError("a node does not answer")
+
+        def close(self) -> None:
+            ended.append(self)
+
+    monkeypatch.setattr(build_command, "_engine", lambda *_: Begun())
+    nobody = object_store.environment("http://127.0.0.1:9", here / "cache")
+    assert "a node does not answer" in refused(here, f"--shows raw -o {S3}", **nobody)
+    assert len(ended) == 1
 
 
 @pytest.mark.service

@@ -138,6 +138,20 @@ def test_an_artifact_that_the_machine_cannot_open_now_is_kept(tmp_path, monkeypa
     assert path.is_file() and store.recorded("shots", "v", "k") == [1]
 
 
+def test_an_artifact_whose_disk_does_not_answer_is_kept_with_one_sentence(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    path = store.record("shots", "v", "k", [1]).path
+
+    def broken(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, "_state", broken)
+        with pytest.raises(CaerError, match=r"k\.zip"):
+            store.get("shots", "v", "k")
+    assert path.is_file()
+
+
 def test_damage_while_an_artifact_is_in_use_is_one_sentence(tmp_path):
     artifact = Store(tmp_path).make("shots", "v", "k", fill)
     artifact.path.write_bytes(artifact.path.read_bytes()[:50])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import object_store
 import pytest
+from click.testing import CliRunner
 
+from caer_data.cli import cli
 from caer_data.engine import copies
 from caer_data.engine.copies import Copy, at_work
 from caer_data.engine.copy_files import Known
@@ -287,6 +290,38 @@ def test_a_place_that_holds_something_else_is_refused(machine) -> None:
     assert [thing.path for thing in one.bucket.things()] == ["somebody/s.txt"]
 
 
+OF_OTHERS = ("states/readme.txt", "states/00000001.txt", "blobs/photo.jpg", "artifacts/build-7.zip",
+             "shards/a.json", "removed/b.txt")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_a_place_whose_objects_only_look_like_ours_is_refused(machine, name) -> None:
+    one = machine("one")
+    one.bucket.create(name, b"hers")
+    with pytest.raises(CaerError, match="is not empty and was not written by caer-data"):
+        one.check(writes=True)
+
+
+def test_objects_of_others_between_ours_are_neither_read_nor_removed(machine) -> None:
+    one = machine("one", artifacts=True)
+    one.pull()
+    write(one, "tables/x", "1")
+    write(one, "work/shots/a.1.zip", "a")
+    one.push()
+    for name in OF_OTHERS:
+        one.bucket.create(name, b"hers")
+    two = machine("two", artifacts=True)
+    two.check(writes=True)
+    two.pull()
+    two.exchange()
+    assert (two.folder / "tables/x").read_text() == "1"
+    assert {path.name for path in (two.folder / "work").rglob("*") if path.is_file()} == {"a.1.zip"}
+    write(two, "tables/x", "2")
+    two.push()
+    two.prune()
+    assert [two.bucket.read(name) for name in OF_OTHERS] == [b"hers"] * len(OF_OTHERS)
+
+
 def test_trying_to_write_leaves_nothing_in_the_store(machine, monkeypatch) -> None:
     one = machine("one")
     one.check(writes=True)
@@ -310,6 +345,16 @@ def test_a_command_that_only_reads_uploads_nothing(machine) -> None:
     with opened(one.place, print, artifacts=True) as again:
         assert (again, (again / "work/shots/a.k.zip").read_text()) == (folder, "unfinished")
     assert "artifacts/shots/a.k.zip" in {thing.path for thing in one.bucket.things()}
+
+
+def test_an_export_asks_where_it_writes_before_it_fetches_a_dataset(machine, monkeypatch) -> None:
+    dataset = machine("one")
+    release = Bucket(replace(dataset.place, prefix=f"{dataset.place.prefix}-release"))
+    release.create("somebody/s.txt", b"hers")
+    monkeypatch.setattr(Copy, "pull", lambda *_: pytest.fail("fetched something"))
+    words = ["export", "-d", str(dataset.place), "-o", str(release.place)]
+    done = CliRunner().invoke(cli, words)
+    assert "is not empty and was not written by caer-data" in str(done.exception)
 
 
 def test_names_cannot_leave_the_folder(machine) -> None:

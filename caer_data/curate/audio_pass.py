@@ -17,7 +17,7 @@ from caer_data.media.subtitle_tracks import SubtitleTrack
 from caer_data.media.subtitles import Cue, Subtitles
 from caer_data.media.voice import kept_voice
 
-SOUND_VERSION: Final = 2
+SOUND_VERSION: Final = 3
 
 
 _OPEN_END_US: Final = 8_000_000  # assumed duration of a line without an end

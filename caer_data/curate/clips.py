@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from caer_data.media.clip_command import Source
 from caer_data.media.cut import Media, cut_clips
 from caer_data.media.fields import Fields
 from caer_data.media.frame_rate import Span
-from caer_data.media.geometry import Crop
 from caer_data.media.glimpse import Ends
 from caer_data.media.handover import Feed
 from caer_data.media.unchanged import Stamp, check_unchanged
@@ -87,8 +86,7 @@ class Group:
         )
         if source.info.fields is not Fields.FLAGGED:
             shown = (*shown, source.info.fields)
-        if source.info.crop != Crop():
-            shown = (*shown, astuple(source.info.crop))
+        shown = (*shown, *source.info.part)
         return key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans, shown)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -12,13 +12,12 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.engine.identity import Anchor
 from caer_data.media import fingerprints
-from caer_data.media.geometry import Crop
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 22
 FACES_VERSION = 12
-SPEAKERS_VERSION = 3
+SPEAKERS_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,13 @@ class Job:
     @cached_property
     def shots_key(self) -> str:
         """Key of the shots artifact: content and the recipe's section."""
-        content = (self.sha256, self.imported.shots_sha256)
+        content = (self.sha256, self.imported.shots_sha256, *self.info.part)
         return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
 
     @cached_property
     def prints_key(self) -> str:
         """Key of the fingerprints artifact, without what is forgotten."""
-        content: tuple[object, ...] = (self.sha256, self.info.audio_index)
-        if self.info.crop != Crop():
-            content = (*content, astuple(self.info.crop))
+        content = (self.sha256, self.info.audio_index, *self.info.part)
         key = key_of("prints", fingerprints.VERSION, None, *content)
         return redact.key_without(key, self.forgotten)
 

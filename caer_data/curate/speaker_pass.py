@@ -34,6 +34,7 @@ from caer_data.media.decode import frames, threads_for
 from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import open_container
 from caer_data.media.resampling import Resampler
+from caer_data.media.sound_clock import SoundClock
 from caer_data.media.voice import RATE
 
 _MAX_S: Final = 6.0
@@ -187,13 +188,14 @@ def _sound(job: Job, begin: int, end: int) -> npt.NDArray[np.int16]:
     sound = np.zeros(max(0, end - begin), np.int16)
     at = 0
     with open_container(job.path, job.info.max_pixels) as container:
-        resampler = Resampler("s16", RATE)
+        resampler, clock = Resampler("s16", RATE), SoundClock(RATE)
         stream = container.streams[job.info.audio_index]
         for frame in _frames(container, stream):
             if frame.pts is not None:
                 now = round(float(frame.pts * frame.time_base) * RATE)
-                if now - at > RATE // 10:
-                    at = now
+                ahead = clock.ahead(now, at) if at else now
+                if ahead > RATE // 10:
+                    at += ahead
             frame.pts = None
             for made in resampler.convert(frame):
                 part = made.to_ndarray()[0][max(0, begin - at) :]

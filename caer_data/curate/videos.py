@@ -32,7 +32,7 @@ from caer_data.media.sound import SoundTrack, fits
 from caer_data.media.subtitles import ENDINGS as SUBTITLES
 from caer_data.media.unchanged import Stamp, stamp_of
 
-VIDEOS_VERSION = 8
+VIDEOS_VERSION = 9
 
 _ENDINGS = {ending.removeprefix(".") for ending in Videos().extensions}
 _FRACTIONS = ("pixel_aspect", "fps", "time_base")

@@ -30,7 +30,7 @@ from caer_data.media.frame_rate import Span, is_even, span_of, usual_rate
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.scan import Scan, scan
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 LEAST: Final = 0.25
 """Share of the file, or of the episode, that they have in common if the file is a rip of it."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from caer_data.media.frame import DecodedFrame, Picture
 
-VERSION: Final = 5
+VERSION: Final = 6
 RATE: Final = 8
 """Pictures per second."""
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 
 MOST_BOXES: Final = 1_000_000
 """Maximum number of boxes of one file that are examined; a fragment has two."""
-_LARGEST: Final = 64 << 20
+LARGEST: Final = 64 << 20
 """Maximum size of a box that is read into memory, bytes."""
 _HEAD: Final = 8
 
@@ -93,7 +93,7 @@ def top_level(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int, int]
 def _boxes_of(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield type and content of the small boxes of a file."""
     for kind, _, begin, end in top_level(file, size):
-        if kind in (b"moof", b"moov", b"sidx") and end - begin <= _LARGEST:
+        if kind in (b"moof", b"moov", b"sidx") and end - begin <= LARGEST:
             file.seek(begin)
             yield kind, file.read(end - begin)
 
@@ -101,7 +101,7 @@ def _boxes_of(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bytes]]:
 def tracks(file: BinaryIO, size: int) -> Iterator[bytes]:
     """Yield the content of each box `trak` of an MP4 or QuickTime file of this size."""
     for kind, _, begin, end in top_level(file, size):
-        if kind == b"moov" and end - begin <= _LARGEST:
+        if kind == b"moov" and end - begin <= LARGEST:
             file.seek(begin)
             yield from (track for name, track in inside(file.read(end - begin)) if name == b"trak")
             return

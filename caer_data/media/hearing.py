@@ -18,7 +18,7 @@ import numpy.typing as npt
 from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import VideoInfo, open_container
 from caer_data.media.resampling import Resampler
-from caer_data.media.retime import TURN_S
+from caer_data.media.sound_clock import SoundClock
 from caer_data.media.subtitle_tracks import SubtitleTrack, cue_of, subtitle_tracks
 from caer_data.media.subtitles import Subtitles
 from caer_data.media.voice import RATE, WINDOW, Samples, Voice
@@ -27,7 +27,7 @@ UNKNOWN: Final = 255
 """Value for digital silence, in which speech is unknown."""
 _SCALE: Final = 200  # scales a probability to one byte
 _MICROS: Final = 1_000_000
-_BREAK: Final = 500_000  # a gap or a step back of this size is a break; microseconds
+_BREAK: Final = 500_000  # a gap of this size is a break; microseconds
 _SILENCE: Final = 1e-4  # of full scale: below the noise of any microphone
 _AT_ONCE: Final = 256  # windows, 8 s
 
@@ -117,7 +117,7 @@ class _Ear:
         self._samples = 0  # in the current block
         self._rest: list[Samples] = []
         self._found: list[npt.NDArray[np.uint8]] = []
-        self._shift = 0
+        self._clock = SoundClock(_MICROS)
 
     def listen(self, packet: Any) -> int:
         """Process a packet; return 1 if it could not be decoded, otherwise 0."""
@@ -137,11 +137,9 @@ class _Ear:
         if self._start is None:
             self._start = now or 0
         elif now is not None and here is not None:
-            gap = now + self._shift - here
-            if gap < -_BREAK or gap > TURN_S * _MICROS:  # the clock restarts
-                self._shift -= gap
-            elif gap > _BREAK:
-                self._break(now + self._shift)
+            ahead = self._clock.ahead(now, here)
+            if ahead > _BREAK:
+                self._break(here + ahead)
         frame.pts = None
         self._take(self._resampler.convert(frame))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import stat
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -119,6 +119,15 @@ class VideoInfo:
     def has_audio(self) -> bool:
         """Whether there is sound that can be decoded."""
         return self.audio_index is not None
+
+    @property
+    def part(self) -> tuple[object, ...]:
+        """Which of the file's pictures are shown; empty if all are, as the file alone says it then.
+
+        Keys of results contain it.
+        """
+        crop = (astuple(self.crop),) if self.crop != Crop() else ()
+        return crop + (("stream", self.stream_index) if self.films > 1 else ())
 
 
 def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> VideoInfo:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import VideoInfo, open_container
 from caer_data.media.resampling import Resampler
+from caer_data.media.sound_clock import SoundClock
 
 RATE: Final = 16
 """Fingerprints per second."""
@@ -94,11 +95,11 @@ def _samples(path: Path, info: VideoInfo, start: Fraction) -> Samples:
     try:
         with open_container(path, info.max_pixels) as container:
             stream = container.streams[info.audio_index]
-            resampler = Resampler("s16", SAMPLES)
+            resampler, clock = Resampler("s16", SAMPLES), SoundClock(SAMPLES)
             for frame in _frames(container, stream):
                 for made in resampler.convert(frame):
                     part = made.to_ndarray().reshape(-1).astype(np.int16)
-                    part = _placed(part, at, made, start)
+                    part = _placed(part, at, made, start, clock)
                     parts.append(part)
                     at += len(part)
                 if at > _MAX_SAMPLES:
@@ -113,12 +114,12 @@ def _frames(container: Any, stream: Any) -> Any:
         yield from decoded(stream.codec_context, packet, Damage())
 
 
-def _placed(part: Samples, at: int, made: Any, start: Fraction) -> Samples:
+def _placed(part: Samples, at: int, made: Any, start: Fraction, clock: SoundClock) -> Samples:
     """Return a part with silence in front, or without its start, so that it is in its place."""
     if made.pts is None:
         return part
     due = round((made.pts * made.time_base - start) * SAMPLES)
-    ahead = due - at
+    ahead = clock.ahead(due, at) if at else due
     if abs(ahead) <= _JUMP or ahead > _MAX_SAMPLES:
         return part
     return np.pad(part, (ahead, 0)) if ahead > 0 else part[-ahead:]

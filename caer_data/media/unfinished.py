@@ -5,12 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from caer_data.media.fragments import MOST_BOXES, inside, integer, top_level, tracks, within
+from caer_data.media.fragments import (
+    LARGEST,
+    MOST_BOXES,
+    inside,
+    integer,
+    top_level,
+    tracks,
+    within,
+)
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _ASF: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA: Final = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_INDEXES: Final = (
+    bytes.fromhex("90080033b1e5cf1189f400a0c90349cb"),
+    bytes.fromhex("d329e2d6da35d111903400a0c90349be"),
+    bytes.fromhex("f803b1fead12644c840f2a1d2f7ad48c"),
+    bytes.fromhex("d03fb73c4a0c0348953dedf7b6228f0c"),
+)
 _PAGE: Final = b"OggS"
 _FLV_AGAIN: Final = b"FLV\x01"
 _FIRST_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
@@ -84,8 +98,7 @@ def _mp4(file: BinaryIO, size: int) -> str:
     for kind, start, begin, end in top_level(file, size):
         cut_off = end > size and kind in _BOXES
         if kind == b"moov":
-            file.seek(begin)
-            films += not (films and b"mvex" in dict(inside(file.read(max(0, end - begin)))))
+            films += not (films and _precedes_fragments(file, begin, end))
         if kind == b"moof":
             file.seek(start)
             box = file.read(_FRAGMENT)
@@ -100,6 +113,14 @@ def _mp4(file: BinaryIO, size: int) -> str:
     if missing:
         return FRAGMENTS_MISSING
     return EDITED if _edited(file, size) else ""
+
+
+def _precedes_fragments(file: BinaryIO, begin: int, end: int) -> bool:
+    """Whether a box `moov` is the header of fragments, by its content."""
+    if end - begin > LARGEST:
+        return False
+    file.seek(begin)
+    return b"mvex" in dict(inside(file.read(end - begin)))
 
 
 def _edited(file: BinaryIO, size: int) -> bool:
@@ -134,18 +155,28 @@ def _flv(file: BinaryIO, at: int, size: int) -> str:
             return ""
         at += 11 + int.from_bytes(tag[1:], "big")
         if at > size:
-            return CUT_OFF
+            return "" if _ends_with_tag(file, size) else CUT_OFF
         at += 4
     return ""
 
 
+def _ends_with_tag(file: BinaryIO, size: int) -> bool:
+    """Whether an FLV file ends with a whole tag, so that a size in its middle is damaged."""
+    file.seek(size - 4)
+    length = int.from_bytes(file.read(4), "big")
+    if not 11 <= length <= size - 4:
+        return False
+    file.seek(size - 4 - length)
+    return int.from_bytes(file.read(4)[1:], "big") + 11 == length
+
+
 def _asf(file: BinaryIO, at: int, size: int) -> str:
-    """Check the sizes of the objects from the data on, which live recordings do not state."""
+    """Check the sizes of the data and the indexes behind it, which live recordings do not state."""
     file.seek(at)
     data = file.read(24)
     if not data.startswith(_ASF_DATA):
         return ""
-    for _ in range(MOST_BOXES):  # indexes follow
+    for _ in range(MOST_BOXES):
         length = int.from_bytes(data[16:24], "little")
         at += length
         if at > size:
@@ -156,6 +187,8 @@ def _asf(file: BinaryIO, at: int, size: int) -> str:
             break
         if data.startswith(_ASF):
             return JOINED
+        if not data.startswith(_ASF_INDEXES):  # such as a tag, which was appended
+            break
     return ""
 
 

@@ -87,10 +87,14 @@ def test_fingerprints_from_before_fields_were_measured_are_made_anew(tmp_path):
     assert job.prints_key != key_of("prints", 1, None, job.sha256, job.info.audio_index)
 
 
-def test_fingerprints_of_another_crop_are_made_anew(tmp_path):
+@pytest.mark.parametrize("other", [{"crop": Crop(left=8)}, {"stream_index": 5}])
+def test_results_of_other_pictures_of_a_file_are_made_anew(tmp_path, other):
     job = job_of(numbered.write(tmp_path / "a.mp4", 10), tmp_path)
-    info = replace(job.info, crop=Crop(left=8))
-    assert replace(job, info=info).prints_key != job.prints_key
+    job = replace(job, info=replace(job.info, films=2))
+    changed = replace(job, info=replace(job.info, **other))
+    for key in ("shots_key", "prints_key", "faces_key"):
+        assert getattr(changed, key) != getattr(job, key)
+    assert changed.sound_key == job.sound_key
 
 
 def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_path, monkeypatch):

@@ -204,3 +204,14 @@ def test_what_changes_no_byte_changes_no_key(source):
     key = group.key(SETTINGS)
     assert group.key(SETTINGS.model_copy(update={"min_frames": 5})) == key
     assert group.key(SETTINGS.model_copy(update={"crf": 31})) != key
+
+
+def test_clips_of_another_video_stream_are_cut_anew(source):
+    def key(films, stream):
+        info = replace(source.info, films=films, stream_index=stream)
+        (group,) = grouped([clip(replace(source, info=info), 0, 35)])
+        return group.key(SETTINGS)
+
+    assert key(2, 0) != key(2, 1)
+    (group,) = grouped([clip(source, 0, 35)])
+    assert key(1, 0) == group.key(SETTINGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,20 @@ def test_sound_whose_form_changes_is_heard_to_its_end(tmp_path: Path, later: lis
     assert len(made) == pytest.approx(8 * sound_prints.RATE, abs=8)
     again = made[4 * sound_prints.RATE :]
     assert equal_bits(made[8 : len(again) - 8], again[8:-8]) > 0.7
+
+
+@pytest.mark.parametrize("starts", [(0, 0), (20, 0), (7200, 3600), (0, 7200, 0)])
+def test_sound_goes_on_where_the_clock_falls(tmp_path: Path, starts: Sequence[int]) -> None:
+    plain, path = write(tmp_path / "a.mp4", 100, sound=True), tmp_path / "joined.ts"
+    with path.open("wb") as whole:
+        for number, start in enumerate(starts):
+            part = tmp_path / f"{number}.ts"
+            ffmpeg("-i", plain, "-c", "copy", "-output_ts_offset", start, part)
+            whole.write(part.read_bytes())
+    gaps = sum(max(0, b - a - 4) for a, b in pairwise(starts))
+    sound = sound_prints.samples_of(path, probe(path))
+    assert len(sound) / sound_prints.SAMPLES == pytest.approx(4 * len(starts) + gaps, abs=0.5)
+    assert sound[-sound_prints.SAMPLES :].any()
 
 
 def test_streams_that_appear_midway_do_not_end_the_sound(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 from pathlib import Path
 
@@ -122,6 +123,36 @@ def test_what_others_append_to_a_film_is_no_part_of_it(tmp_path: Path) -> None:
     for more in (b"TAG" + b"title".ljust(125, b"\0"), bytes(5000), b"\0\0\0\0SEFHxyzSEFT"):
         path.write_bytes(data + more)
         assert unfinished(path) == ""
+
+
+@pytest.mark.parametrize("size", [2**40, 2**63 + 100, 2**64 - 1])
+@pytest.mark.parametrize("kind", [b"moov", b"moof", b"free"])
+def test_boxes_of_impossible_size_are_not_read(tmp_path: Path, kind: bytes, size: int) -> None:
+    path = numbered.write(tmp_path / "a.mp4", 10)
+    path.write_bytes(path.read_bytes() + struct.pack(">I4sQ", 1, kind, size))
+    assert unfinished(path) == CUT_OFF
+
+
+def test_tags_behind_an_asf_film_are_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.wmv"
+    ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", "wmv2", path)
+    data = path.read_bytes()
+    path.write_bytes(data + b"TAG" + b"A title of many letters".ljust(125, b"x"))
+    assert unfinished(path) == ""
+    path.write_bytes(data[:-5])  # of the index
+    assert unfinished(path) == CUT_OFF
+
+
+def test_a_damaged_size_in_the_middle_of_an_flv_is_no_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.flv"
+    ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", "flv", path)
+    data = bytearray(path.read_bytes())
+    at = 13
+    for _ in range(20):
+        at += 15 + int.from_bytes(data[at + 1 : at + 4], "big")
+    data[at + 1] = 0xFF
+    path.write_bytes(data)
+    assert unfinished(path) == ""
 
 
 def test_fragments_may_have_a_header_of_their_own(tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ def cut_clips(
     Raises:
         FfmpegKilledError: ffmpeg was killed. Other ways of cutting are not tried then, as they may
             give other bytes.
+        CaerError: what `check` raised. Neither is raised after a file has appeared; it is then the
+            error of the others.
     """
     if not comparable(source.info, source.interlaced):
         ends = None
@@ -100,13 +102,22 @@ def cut_clips(
     groups = [] if source.handed_over or _is_bare(source.path) else [dict(clips)]
     if groups and len(clips) > 1:
         groups += [{target: span} for target, span in clips.items()]
-    for group in groups:
-        if not all(isinstance(results.get(target), Media) for target in group):
-            on_try()
-            results |= _cut_by_time(source, group, settings, ends or {}, check)
-    left = {t: span for t, span in clips.items() if not isinstance(results.get(t), Media)}
-    if left:
-        results |= _cut_by_frames(source, left, settings, feed or Feed(source, on_try), check)
+
+    def left() -> dict[Path, Span]:
+        return {t: span for t, span in clips.items() if not isinstance(results.get(t), Media)}
+
+    try:
+        for group in groups:
+            if not left().keys().isdisjoint(group):
+                on_try()
+                results.update(_cut_by_time(source, group, settings, ends or {}, check))
+        if left():
+            feed = feed or Feed(source, on_try)
+            results.update(_cut_by_frames(source, left(), settings, feed, check))
+    except CaerError as error:
+        if left().keys() == clips.keys():
+            raise
+        results |= dict.fromkeys(left(), error)
     return {target: results[target] for target in clips}
 
 
@@ -168,7 +179,7 @@ def _cut_by_time(
     settings: Encoding,
     ends: Mapping[Path, Ends],
     check: Callable[[], None],
-) -> dict[Path, Media | CaerError]:
+) -> Iterator[tuple[Path, Media | CaerError]]:
     """Cut clips with one command, by timestamp."""
 
     def make(made: dict[Path, Path]) -> dict[Path, str]:
@@ -193,7 +204,7 @@ def _cut_by_frames(
     settings: Encoding,
     feed: Feed,
     check: Callable[[], None],
-) -> dict[Path, Media | CaerError]:
+) -> Iterator[tuple[Path, Media | CaerError]]:
     """Cut clips by piping decoded frames to ffmpeg."""
 
     def make(made: dict[Path, Path]) -> dict[Path, str]:
@@ -233,13 +244,14 @@ def _published(
     clips: Mapping[Path, Span],
     make: Callable[[dict[Path, Path]], dict[Path, str]],
     check: Callable[[], None],
-) -> dict[Path, Media | CaerError]:
+) -> Iterator[tuple[Path, Media | CaerError]]:
     """Call `make` to write clips to a temporary folder, and move the correct ones into place.
 
     Their properties are read before that: afterwards, another process may replace or remove them.
+    Each is yielded as soon as it is in place, so that it is known even if the next one raises.
     """
     folder = next(iter(clips)).parent
-    results: dict[Path, Media | CaerError] = {}
+    left = set(clips)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / temporary_name("clips")
@@ -251,18 +263,15 @@ def _published(
                 if not problem:
                     media = examine(made[target])
                     problem = _amiss(media, span)
-                    if not problem:
-                        check()
-                        made[target].replace(target)
-                        results[target] = media
-                        continue
-                results[target] = CaerError(
-                    f"{source.path.name}: a clip could not be cut: {problem}"
-                )
+                if not problem:
+                    check()
+                    made[target].replace(target)
+                left.remove(target)
+                why = f"{source.path.name}: a clip could not be cut: {problem}"
+                yield target, CaerError(why) if problem else media
     except OSError as error:
-        why = CaerError(explain_os_error(error, folder))
-        return {target: results.get(target, why) for target in clips}
-    return results
+        for target in left:
+            yield target, CaerError(explain_os_error(error, folder))
 
 
 def _amiss(media: Media, span: Span) -> str:

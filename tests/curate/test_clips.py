@@ -199,6 +199,21 @@ def test_nothing_appears_of_a_source_that_was_replaced_while_it_was_cut(source, 
     assert not list(tmp_path.glob("clips/*/*.mp4"))
 
 
+def test_what_appeared_before_a_source_was_replaced_is_recorded(source, tmp_path, monkeypatch):
+    (group,) = grouped([clip(source, 0, 35), clip(source, 35, 70)])
+    first, second = (tmp_path / each.path for each in group.clips)
+
+    def replaced_meanwhile(*_):
+        if first.exists():
+            raise CaerError("a.mp4 changed while it was being read")
+
+    monkeypatch.setattr(clips, "check_unchanged", replaced_meanwhile)
+    problems = cut(tmp_path, tmp_path / "work", [group], SETTINGS, lambda *_: None)
+    assert list(problems) == ["show.a.35"]
+    assert (first.exists(), second.exists()) == (True, False)
+    assert list(records(tmp_path, tmp_path / "work", group, SETTINGS)) == ["show.a.0"]
+
+
 def test_what_changes_no_byte_changes_no_key(source):
     (group,) = grouped([clip(source, 0, 35)])
     key = group.key(SETTINGS)

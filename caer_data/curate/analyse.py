@@ -60,6 +60,7 @@ _PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
 _GAP_STEPS = 1.75  # steps from which evenly spaced pictures have a pause
 _INCOMPLETE = (CUT_OFF, FRAGMENTS_MISSING, PAGES_MISSING)
 _UNREAD = (JOINED, CHAINED, EDITED)
+_BEYOND = 1.05  # length of the pictures, relative to that stated, from which more is read
 _LATE_S, _LATE = 1.5, 0.01  # seconds, and share of a broadcast, that its pictures may end early
 _LONGEST_S = 100 * 3600  # length up to which a damaged file is believed
 _REST = 0.02  # share of a broadcast after its pictures from which they go on in another stream
@@ -223,7 +224,11 @@ class _Pass:
         np.save(folder / "glimpses.npy", seen.reshape(-1, glimpse.HEIGHT, glimpse.WIDTH))
         np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)
-        ending = unfinished(self._job.path)
+        ending, appended = unfinished(self._job.path)
+        if appended and _is_longer(self._pts, self._job.info):
+            ending = ""  # as AVI files are read to their end
+        elif appended:
+            self._damage.miss(round(len(self._pts) * appended / (1 - appended)), len(self._pts))
         if ending in _INCOMPLETE and not self._damage.frames_lost:
             self._damage.reckon(
                 _expected(ending, values, self._pts, self._job.info), len(self._pts)
@@ -347,6 +352,12 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
         "fps": str(usual_rate(np.array(pts, np.int64), info.time_base, info.fps)),
         "variable_rate": variable,
     }
+
+
+def _is_longer(pts: list[int], info: VideoInfo) -> bool:
+    """Whether pictures go on behind the end that the file states."""
+    length = float((pts[-1] - pts[0]) * info.time_base)
+    return info.duration_s is not None and length > info.duration_s * _BEYOND
 
 
 def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoInfo) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from caer_data.media.fragments import (
     LARGEST,
@@ -51,8 +51,20 @@ EDITED: Final = (
 )
 
 
-def unfinished(path: Path) -> str:
-    """Return what is wrong with the structure of a file, by what it states; empty if nothing.
+class Ending(NamedTuple):
+    """What is wrong with the structure of a file.
+
+    Attributes:
+        reason: what is wrong, empty if nothing.
+        appended: share of the file that belongs to an appended film, 0 to 1.
+    """
+
+    reason: str
+    appended: float = 0.0
+
+
+def unfinished(path: Path) -> Ending:
+    """Return what is wrong with the structure of a file, by what it states.
 
     Only Matroska, MP4, QuickTime, AVI, FLV, ASF and Ogg state the sizes of their parts.
 
@@ -62,20 +74,28 @@ def unfinished(path: Path) -> str:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_HEAD)
-        if head.startswith(_EBML):
-            return _matroska(head, size)
-        if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-            return _avi(file, 8 + int.from_bytes(head[4:8], "little"), size)
-        if head.startswith(b"FLV"):
-            return _flv(file, int.from_bytes(head[5:9], "big"), size)
-        if head.startswith(_ASF):
-            return _asf(file, int.from_bytes(head[16:24], "little"), size)
-        if head.startswith(_PAGE):
-            return _ogg(file, size)
-        return _mp4(file, size) if head[4:8] in _FIRST_BOXES else ""
+        found = _found(file, head, size)
+    if isinstance(found, str):
+        return Ending(found)
+    return Ending(JOINED, 1 - found / max(1, size))
 
 
-def _avi(file: BinaryIO, end: int, size: int) -> str:
+def _found(file: BinaryIO, head: bytes, size: int) -> str | int:
+    """Return what is wrong, or the byte at which another film begins."""
+    if head.startswith(_EBML):
+        return _matroska(head, size)
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return _avi(file, 8 + int.from_bytes(head[4:8], "little"), size)
+    if head.startswith(b"FLV"):
+        return _flv(file, int.from_bytes(head[5:9], "big"), size)
+    if head.startswith(_ASF):
+        return _asf(file, int.from_bytes(head[16:24], "little"), size)
+    if head.startswith(_PAGE):
+        return _ogg(file, size)
+    return _mp4(file, size) if head[4:8] in _FIRST_BOXES else ""
+
+
+def _avi(file: BinaryIO, end: int, size: int) -> str | int:
     """Check the sizes of the RIFF chunks; a long film continues in chunks called AVIX."""
     for _ in range(MOST_BOXES):
         if end > size:
@@ -83,22 +103,26 @@ def _avi(file: BinaryIO, end: int, size: int) -> str:
         file.seek(end + end % 2)
         behind = file.read(12)
         if behind[:4] != b"RIFF" or behind[8:12] != b"AVIX":
-            return JOINED if behind[:4] == b"RIFF" and behind[8:12] == b"AVI " else ""
+            return end + end % 2 if behind[:4] == b"RIFF" and behind[8:12] == b"AVI " else ""
         end += end % 2 + 8 + int.from_bytes(behind[4:8], "little")
     return ""
 
 
-def _mp4(file: BinaryIO, size: int) -> str:
+def _mp4(file: BinaryIO, size: int) -> str | int:
     """Check the top-level boxes; one film has one box `moov`.
 
     Fragments may be preceded by a header of their own, as in streams that were interrupted.
     """
     films = 0
     cut_off, missing, last = False, False, None
+    begins = joined = 0
     for kind, start, begin, end in top_level(file, size):
         cut_off = end > size and kind in _BOXES
+        if kind == b"ftyp":
+            begins = start
         if kind == b"moov":
             films += not (films and _precedes_fragments(file, begin, end))
+            joined = joined or (begins or start if films > 1 else 0)
         if kind == b"moof":
             file.seek(start)
             box = file.read(_FRAGMENT)
@@ -109,7 +133,7 @@ def _mp4(file: BinaryIO, size: int) -> str:
     if cut_off:
         return CUT_OFF
     if films > 1:
-        return JOINED
+        return joined
     if missing:
         return FRAGMENTS_MISSING
     return EDITED if _edited(file, size) else ""
@@ -143,14 +167,14 @@ def _edited(file: BinaryIO, size: int) -> bool:
     return False
 
 
-def _flv(file: BinaryIO, at: int, size: int) -> str:
+def _flv(file: BinaryIO, at: int, size: int) -> str | int:
     """Check the tags: each states its size before it, and again behind it."""
     at += 4
     while at + 11 <= size:
         file.seek(at)
         tag = file.read(4)
         if tag == _FLV_AGAIN:
-            return JOINED
+            return at
         if tag[0] & 0x1F not in (8, 9, 18):  # neither sound nor pictures nor a script
             return ""
         at += 11 + int.from_bytes(tag[1:], "big")
@@ -170,7 +194,7 @@ def _ends_with_tag(file: BinaryIO, size: int) -> bool:
     return int.from_bytes(file.read(4)[1:], "big") + 11 == length
 
 
-def _asf(file: BinaryIO, at: int, size: int) -> str:
+def _asf(file: BinaryIO, at: int, size: int) -> str | int:
     """Check the sizes of the data and the indexes behind it, which live recordings do not state."""
     file.seek(at)
     data = file.read(24)
@@ -186,7 +210,7 @@ def _asf(file: BinaryIO, at: int, size: int) -> str:
         if length < len(data) or len(data) < len(_ASF) + 8:
             break
         if data.startswith(_ASF):
-            return JOINED
+            return at
         if not data.startswith(_ASF_INDEXES):  # such as a tag, which was appended
             break
     return ""

@@ -311,6 +311,23 @@ def test_of_a_fragmented_film_that_breaks_off_all_that_it_states_is_missing(tmp_
     assert values["damaged_share"] >= 1 - values["frames"] / stated > 0.05
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.flv", "a.wmv", "a.avi"])
+def test_the_share_of_an_appended_film_is_said_unless_it_is_read(tmp_path, name):
+    path = tmp_path / name
+    codec = {"avi": "mpeg4", "wmv": "wmv2"}.get(name[2:], "libx264")
+    ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", codec, path)
+    path.write_bytes(path.read_bytes() * 2)
+    job = job_of(path, tmp_path / "work")
+    decode(job, lambda *_: None)
+    values = analysis_results.measured(job)
+    if name == "a.avi":
+        assert (values["frames"], values["damage"], values["hurt"]) == (100, "", False)
+        return
+    assert values["frames"] == 50
+    assert values["damaged_share"] == pytest.approx(0.5, abs=0.02)
+    assert "another film is appended" in values["damage"] and "lost" in values["damage"]
+
+
 def test_a_pause_is_named_and_no_damage(tmp_path):
     times = [n + (50 if n >= 60 else 0) for n in range(100)]
     job = job_of(numbered.write(tmp_path / "a.mp4", 100, pts=times), tmp_path / "work")

@@ -90,7 +90,7 @@ def test_impossible_sizes_end_the_search(tmp_path: Path, box: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 19
     finally:
         tracemalloc.stop()
-    assert unfinished(path) in ("", CUT_OFF)
+    assert unfinished(path).reason in ("", CUT_OFF)
 
 
 def test_chunks_without_content_do_not_hold_up_the_search(
@@ -99,8 +99,8 @@ def test_chunks_without_content_do_not_hold_up_the_search(
     path = tmp_path / "a.avi"
     head = b"RIFF" + struct.pack("<I", 4) + b"AVI "
     path.write_bytes(head + b"RIFF\0\0\0\0" * 1000)
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     path.write_bytes(head + (b"RIFF" + struct.pack("<I", 4) + b"AVIX") * 1000)
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     monkeypatch.setattr("caer_data.media.unfinished.MOST_BOXES", 3)
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""

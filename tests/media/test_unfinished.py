@@ -34,16 +34,16 @@ def test_a_file_that_breaks_off(tmp_path: Path, name: str, sound: bool) -> None:
     path = tmp_path / name
     coded = ["-c:v", _CODECS.get(name[2:], "libx264"), "-qscale:v", 3, "-crf", 20]
     ffmpeg("-i", plain, *(coded[:4] if name[2:] in _CODECS else [*coded[:2], *coded[4:]]), path)
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     path.write_bytes(path.read_bytes()[:-1500])
-    assert unfinished(path) == CUT_OFF
+    assert unfinished(path).reason == CUT_OFF
 
 
 def test_a_recording_that_was_never_closed(tmp_path: Path) -> None:
     plain = numbered.write(tmp_path / "plain.mp4", 50)
     path = tmp_path / "live.mkv"
     ffmpeg("-i", plain, "-c", "copy", "-live", 1, "-f", "matroska", path)
-    assert unfinished(path) == NOT_CLOSED
+    assert unfinished(path).reason == NOT_CLOSED
 
 
 def test_fragments_and_other_containers(tmp_path: Path) -> None:
@@ -52,14 +52,14 @@ def test_fragments_and_other_containers(tmp_path: Path) -> None:
     ffmpeg(
         "-i", plain, "-c", "copy", "-movflags", "frag_keyframe+empty_moov+default_base_moof", path
     )
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     data = path.read_bytes()
     first, second, third = (m.start() - 4 for m in list(re.finditer(b"moof", data))[:3])
     path.write_bytes(data[:second] + data[third:])
-    assert unfinished(path) == FRAGMENTS_MISSING
+    assert unfinished(path).reason == FRAGMENTS_MISSING
     path.write_bytes(data[:first] + data[third:])
-    assert unfinished(path) == "", "a stream may be recorded from its middle"
-    assert unfinished(numbered.write(tmp_path / "a.ts", 20)) == ""
+    assert unfinished(path).reason == "", "a stream may be recorded from its middle"
+    assert unfinished(numbered.write(tmp_path / "a.ts", 20)).reason == ""
     for data in (b"", b"\x1a\x45\xdf\xa3", b"\0\0\0\x08ftyp", b"RIFF\xff\xff\xff\xffAVI "):
         (tmp_path / "odd").write_bytes(data)
         unfinished(tmp_path / "odd")
@@ -69,9 +69,9 @@ def test_an_old_quicktime_file_has_no_box_that_names_its_type(tmp_path: Path) ->
     path = numbered.write(tmp_path / "a.mov", 50)
     data = path.read_bytes()
     path.write_bytes(data[int.from_bytes(data[:4], "big") :])
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     path.write_bytes(path.read_bytes()[:-2000])
-    assert unfinished(path) == CUT_OFF
+    assert unfinished(path).reason == CUT_OFF
 
 
 def test_pages_that_are_missing_in_the_middle_of_an_ogg_file(tmp_path: Path) -> None:
@@ -81,20 +81,20 @@ def test_pages_that_are_missing_in_the_middle_of_an_ogg_file(tmp_path: Path) -> 
     pages = [m.start() for m in re.finditer(b"OggS", data)]
     middle = len(pages) // 2
     path.write_bytes(data[: pages[middle]] + data[pages[middle + 3] :])
-    assert unfinished(path) == PAGES_MISSING
+    assert unfinished(path).reason == PAGES_MISSING
     path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 9000 :])
-    assert unfinished(path) == PAGES_MISSING
+    assert unfinished(path).reason == PAGES_MISSING
     path.write_bytes(data[: pages[-1]])
-    assert unfinished(path) == NOT_CLOSED
+    assert unfinished(path).reason == NOT_CLOSED
     path.write_bytes(data + data)  # chained recordings
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
 
 
 def test_an_flv_without_the_size_behind_its_last_tag_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.flv"
     ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", "flv", path)
     path.write_bytes(path.read_bytes()[:-4])
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.flv", "a.wmv"])
@@ -103,7 +103,8 @@ def test_a_film_joined_on_behind_the_end_is_named(tmp_path: Path, name: str) -> 
     codec = _CODECS.get(name[2:], "libx264")
     ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", codec, path)
     path.write_bytes(path.read_bytes() * 2)
-    assert unfinished(path) == JOINED
+    reason, appended = unfinished(path)
+    assert reason == JOINED and appended == pytest.approx(0.5, abs=0.01)
 
 
 def test_chained_ogg_recordings_are_named(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_chained_ogg_recordings_are_named(tmp_path: Path) -> None:
         ffmpeg("-i", plain, "-c:v", "libtheora", "-q:v", 5, "-serial_offset", offset, path)
         parts.append(path.read_bytes())
     path.write_bytes(b"".join(parts))
-    assert unfinished(path) == CHAINED
+    assert unfinished(path).reason == CHAINED
     assert sum(1 for _ in frames(path, probe(path))) == 50
 
 
@@ -122,7 +123,7 @@ def test_what_others_append_to_a_film_is_no_part_of_it(tmp_path: Path) -> None:
     data = path.read_bytes()
     for more in (b"TAG" + b"title".ljust(125, b"\0"), bytes(5000), b"\0\0\0\0SEFHxyzSEFT"):
         path.write_bytes(data + more)
-        assert unfinished(path) == ""
+        assert unfinished(path).reason == ""
 
 
 @pytest.mark.parametrize("size", [2**40, 2**63 + 100, 2**64 - 1])
@@ -130,7 +131,7 @@ def test_what_others_append_to_a_film_is_no_part_of_it(tmp_path: Path) -> None:
 def test_boxes_of_impossible_size_are_not_read(tmp_path: Path, kind: bytes, size: int) -> None:
     path = numbered.write(tmp_path / "a.mp4", 10)
     path.write_bytes(path.read_bytes() + struct.pack(">I4sQ", 1, kind, size))
-    assert unfinished(path) == CUT_OFF
+    assert unfinished(path).reason == CUT_OFF
 
 
 def test_tags_behind_an_asf_film_are_no_part_of_it(tmp_path: Path) -> None:
@@ -138,9 +139,9 @@ def test_tags_behind_an_asf_film_are_no_part_of_it(tmp_path: Path) -> None:
     ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", "wmv2", path)
     data = path.read_bytes()
     path.write_bytes(data + b"TAG" + b"A title of many letters".ljust(125, b"x"))
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     path.write_bytes(data[:-5])  # of the index
-    assert unfinished(path) == CUT_OFF
+    assert unfinished(path).reason == CUT_OFF
 
 
 def test_a_damaged_size_in_the_middle_of_an_flv_is_no_end(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_damaged_size_in_the_middle_of_an_flv_is_no_end(tmp_path: Path) -> Non
         at += 15 + int.from_bytes(data[at + 1 : at + 4], "big")
     data[at + 1] = 0xFF
     path.write_bytes(data)
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
 
 
 def test_fragments_may_have_a_header_of_their_own(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_fragments_may_have_a_header_of_their_own(tmp_path: Path) -> None:
     data = path.read_bytes()
     first, third = (m.start() - 4 for m in list(re.finditer(b"moof", data))[:3:2])
     path.write_bytes(data[:third] + data[:first] + data[third:])
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     assert sum(1 for _ in frames(path, probe(path))) == 100
 
 
@@ -184,7 +185,7 @@ def test_edits_that_are_not_followed_are_named(
 ) -> None:
     path = numbered.write(tmp_path / "a.mp4", 50)
     set_edits(path, edits)
-    assert unfinished(path) == ending
+    assert unfinished(path).reason == ending
 
 
 def test_a_long_avi_goes_on_in_further_chunks(tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_a_long_avi_goes_on_in_further_chunks(tmp_path: Path) -> None:
     plain = numbered.write(tmp_path / "plain.avi", 100, codec="mpeg4")
     path = tmp_path / "long.avi"
     path.write_bytes(b"".join(divided(plain.read_bytes())))
-    assert unfinished(path) == ""
+    assert unfinished(path).reason == ""
     reader = frames(path, probe(path))
     assert [numbered.number_of(f.picture()) for f in reader] == list(range(100))
     assert not reader.damage.is_damaged
@@ -201,7 +202,7 @@ def test_a_long_avi_goes_on_in_further_chunks(tmp_path: Path) -> None:
         seen = [numbered.number_of(f.picture()) for f in frames(clip, probe(clip))]
         assert seen == list(range(start, end))
     path.write_bytes(path.read_bytes()[:-3000])
-    assert unfinished(path) == CUT_OFF
+    assert unfinished(path).reason == CUT_OFF
 
 
 def divided(avi: bytes) -> list[bytes]:

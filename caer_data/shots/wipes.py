@@ -162,7 +162,12 @@ def _edge(votes: Floats, shape: tuple[int, int]) -> Wipe | None:
     least = np.where(lengths - 1 < _SHORT, _AGREE_MEAN_SHORT, _AGREE_MEAN)
     best: Wipe | None = None
     for form in np.argsort(-middle, kind="stable")[:_TRIED]:
+        if middle[form] < _AGREE:
+            break  # wherever the edge is
         agreements = _agreements(votes[:, orders[form]]) / total
+        most = agreements.max(axis=1)
+        if most.min() < _AGREE or most.mean() < _AGREE_MEAN - _NONE:
+            continue
         frames = np.take_along_axis(agreements, _places(count, int(form), shape), axis=1)
         mean = frames.mean(axis=0)
         fits = (mean >= least) & (frames.min(axis=0) >= _AGREE)

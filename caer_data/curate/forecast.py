@@ -377,11 +377,7 @@ def _rates(
     good = videos[videos["duration_s"].notna() & videos["status"].isin(USED)]
     minutes = float(good["duration_s"].sum()) / 60
     kept = clips[clips["status"] == "kept"]
-    weights = _weights(good, kept, edges)
-    if not weights.any():  # every clip is cut off
-        weights[:] = 0.5
-    count = float(weights.sum())
-    seconds = float(((kept["end_s"] - kept["start_s"]) * weights).sum())
+    count, seconds = _counted(good, kept, edges)
     cost = engine.cost
     return Rates(
         parts=len(good),
@@ -394,6 +390,23 @@ def _rates(
         clips=count,
         clip_s=seconds / count if count else 0.0,
     )
+
+
+def _counted(
+    videos: pd.DataFrame, clips: pd.DataFrame, edges: Mapping[str, tuple[bool, bool]]
+) -> tuple[float, float]:
+    """Return number and total length (s) of the videos' clips that parts of them stand for.
+
+    A clip that is nearly as long as its part would count many times over, so no more than all
+    footage of the parts counts.
+    """
+    weights = _weights(videos, clips, edges)
+    if not weights.any():  # every clip is cut off
+        weights[:] = 0.5
+    count = float(weights.sum())
+    seconds = float(((clips["end_s"] - clips["start_s"]) * weights).sum())
+    fits = min(1.0, float(videos["duration_s"].sum()) / seconds) if seconds else 1.0
+    return count * fits, seconds * fits
 
 
 def _weights(

@@ -14,7 +14,15 @@ import pytest
 import scale_builds as scale
 
 from caer_data.api import build
-from caer_data.curate.forecast import Forecast, Rates, _edges, _weights, forecast, spread
+from caer_data.curate.forecast import (
+    Forecast,
+    Rates,
+    _counted,
+    _edges,
+    _weights,
+    forecast,
+    spread,
+)
 from caer_data.media.excerpt import excerpt
 from caer_data.media.probe import VideoInfo, probe
 
@@ -77,6 +85,18 @@ def test_clips_that_an_end_of_a_part_cuts_off_do_not_count() -> None:
     assert [_edges(infos["long"], at) for at in (0.0, 30.0, 70.0)] == [
         (False, True), (True, True), (True, False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", [0, 1, 40], ids=["cut-off", "nearly-whole", "short"])
+def test_clips_are_never_longer_than_the_footage(start) -> None:
+    parts = {"video_id": ["a"], "path": ["t/0.mkv"], "frames": [90], "duration_s": [30.0]}
+    clip = {"video_id": ["a"], "start_frame": [start], "end_frame": [89]}
+    clips = pd.DataFrame(clip | {"start_s": [start / 3], "end_s": [89 / 3]})
+    count, seconds = _counted(pd.DataFrame(parts), clips, {"0.mkv": (True, True)})
+    assert 0.5 <= count < 3
+    assert 0 < seconds <= 30
+    assert seconds / count == pytest.approx((89 - start) / 3)
+    assert _counted(pd.DataFrame(parts), clips[:0], {"0.mkv": (True, True)}) == (0, 0)
 
 
 @pytest.mark.parametrize("least", [1, 40], ids=["all-kept", "short-dropped"])

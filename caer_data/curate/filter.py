@@ -73,8 +73,12 @@ class _Presence:
 
     def is_blurred_beside(self, other: _Presence) -> bool:
         """Whether the face is out of focus while another one is not."""
-        height = min(1.0, self.face_height / other.face_height)
-        return height >= 0.5 and self.sharpness < _IN_FOCUS * height * other.sharpness
+        # without dividing by a height, which is 0 if an imported box is almost outside the picture
+        height = min(self.face_height, other.face_height)
+        return (
+            2 * self.face_height >= other.face_height
+            and self.sharpness * other.face_height < _IN_FOCUS * height * other.sharpness
+        )
 
 
 def choose(

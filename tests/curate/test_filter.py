@@ -149,6 +149,15 @@ def test_people_out_of_focus_beside_somebody_in_focus_are_not_counted(sharpness,
     assert (row["n_people"], row["status"]) == (people, "kept")
 
 
+@pytest.mark.parametrize("heights", [(0.0, 0.3), (0.3, 0.0), (0.0, 0.0)], ids=str)
+def test_a_box_of_hardly_any_height_is_judged(heights):
+    faces = [
+        {"face_height": height, "sharpness": 0.5 - 0.48 * n} for n, height in enumerate(heights)
+    ]
+    (row,) = judge(faces).to_dict("records")
+    assert row["n_people"] == 2
+
+
 def test_people_who_are_all_out_of_focus_are_counted():
     (row,) = judge([{"sharpness": 0.05}, {"sharpness": 0.04}, {"sharpness": 0.03}]).to_dict(
         "records"

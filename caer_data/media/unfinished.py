@@ -218,7 +218,7 @@ def _asf(file: BinaryIO, at: int, size: int) -> str | int:
 
 def _ogg(file: BinaryIO, size: int) -> str:
     """Check that the pages of each stream are numbered without gaps, and the last one is whole."""
-    at, missing, chained = 0, False, False
+    at, missing, chained, begun = 0, False, False, False
     last, open_ = dict[bytes, int](), set[bytes]()
     while at < size:
         file.seek(at)
@@ -229,7 +229,9 @@ def _ogg(file: BinaryIO, size: int) -> str:
             continue
         stream, number = page[14:18], int.from_bytes(page[18:22], "little")
         first = page[5] & 2
-        chained |= bool(first) and stream not in last and bool(last) and not open_
+        # the first pages of all streams of a recording are in front of its others
+        chained |= bool(first) and stream not in last and begun and not open_
+        begun |= not first
         missing |= not first and stream in last and number > last[stream] + 1
         last[stream] = number
         (open_.discard if page[5] & 4 else open_.add)(stream)

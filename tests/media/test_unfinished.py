@@ -118,6 +118,15 @@ def test_chained_ogg_recordings_are_named(tmp_path: Path) -> None:
     assert sum(1 for _ in frames(path, probe(path))) == 50
 
 
+def test_an_ogg_stream_of_one_page_is_no_recording(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogv"
+    ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 20), "-c:v", "libtheora", path)
+    begins, ends = 2, 4
+    page = struct.pack("<4sBBq4sIIBB", b"OggS", 0, begins | ends, 0, b"none", 0, 0, 1, 8) + bytes(8)
+    path.write_bytes(page + path.read_bytes())
+    assert unfinished(path).reason == ""
+
+
 def test_what_others_append_to_a_film_is_no_part_of_it(tmp_path: Path) -> None:
     path = numbered.write(tmp_path / "a.mp4", 50)
     data = path.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -164,14 +165,18 @@ def _near(hashes: npt.NDArray[np.uint64], sides: Sides, distance: int) -> npt.ND
     The hashes must be sorted, and no side may have one twice. The last results are remembered.
     """
     key = hashlib.sha256(hashes.data).digest(), hashlib.sha256(sides.data).digest(), distance
-    if key not in _known:
-        if len(_known) >= _REMEMBERED:
-            del _known[next(iter(_known))]
-        _known[key] = _compared(hashes, sides, distance)
-    return _known[key]
+    found = _known.get(key)
+    if found is None:
+        found = _compared(hashes, sides, distance)
+        with _remembering:
+            while len(_known) >= _REMEMBERED:
+                del _known[next(iter(_known))]
+            _known[key] = found
+    return found
 
 
 _known: Final = dict[tuple[bytes, bytes, int], npt.NDArray[np.int64]]()
+_remembering: Final = threading.Lock()
 _REMEMBERED: Final = 2
 """The audit and its list of pairs need the same result, for two parts of a release."""
 

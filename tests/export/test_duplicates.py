@@ -87,3 +87,15 @@ def test_hashes_are_read_from_texts(texts, part, monkeypatch):
 def test_what_is_no_hash_is_refused(text):
     with pytest.raises(ValueError):
         duplicates.listed(pd.Series([text]))
+
+
+def test_what_another_thread_takes_the_place_of_is_found_nevertheless(monkeypatch):
+    class Crowded(dict):
+        """Remembered results, to which other threads add theirs at any moment."""
+
+        def __setitem__(self, key, value) -> None:
+            super().__setitem__(key, value)
+            self.clear()
+
+    monkeypatch.setattr(duplicates, "_known", Crowded())
+    assert pairs(np.array([8, 9], np.uint64), np.array([0, 1])).tolist() == [1, 0]

@@ -267,8 +267,9 @@ def _published(
                     check()
                     made[target].replace(target)
                 left.remove(target)
-                why = f"{source.path.name}: a clip could not be cut: {problem}"
-                yield target, CaerError(why) if problem else media
+                name = source.path.name
+                failed = CaerError(f"{name}: a clip could not be cut: {problem}")
+                yield target, failed if problem else media
     except OSError as error:
         for target in left:
             yield target, CaerError(explain_os_error(error, folder))

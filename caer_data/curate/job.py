@@ -15,7 +15,7 @@ from caer_data.media import fingerprints
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 23
+SHOTS_VERSION = 24
 FACES_VERSION = 12
 SPEAKERS_VERSION = 4
 

@@ -68,10 +68,6 @@ _KEPT: Final = 0.25
 _BESIDE_WIPE: Final = 3
 """Frames before and after a wipe in which the pictures must be stable; fewer, as more may move."""
 
-_AT_ONCE: Final = 0.6
-"""Maximum dissimilarity of two consecutive frames of a wipe, as a share of its own; more is a cut.
-"""
-
 _RETURN: Final = 8
 """Frames after a transition in which the old picture must not return."""
 
@@ -185,11 +181,7 @@ class WithGradual:
         if mixed and self._settled(start, end, unlike, max(3, half)):
             quality, olds = mixed
             return _Transition(start, end, start + 1 + olds, unlike * quality, "dissolve")
-        if (
-            wipe
-            and self._lasts(start, end, unlike)
-            and self._settled(start, end, unlike, _BESIDE_WIPE)
-        ):
+        if wipe and self._settled(start, end, unlike, _BESIDE_WIPE):
             first, last = start + wipe.first, start + 2 + wipe.last
             cut = start + 1 + wipe.olds
             return _Transition(first, last, cut, unlike * wipe.quality, "wipe")
@@ -208,11 +200,6 @@ class WithGradual:
             found = changes(self._at(index - 1).grey, self._at(index).grey)
             self._changes[index - self._count] = found
         return found
-
-    def _lasts(self, start: int, end: int, unlike: float) -> bool:
-        """Whether no two consecutive pictures differ as much as in a cut."""
-        steps = (dissimilarity(self._at(i), self._at(i + 1)) for i in range(start, end))
-        return max(steps) <= _AT_ONCE * unlike
 
     def _settled(self, start: int, end: int, unlike: float, span: int) -> bool:
         """Whether the pictures before and after are stable and do not return."""

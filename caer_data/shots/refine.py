@@ -277,13 +277,26 @@ def dissimilarity(one: Thumbnail, other: Thumbnail) -> float:
     lowest = plain_dissimilarity(one, other)
     if lowest < _SAME:
         return lowest
-    right, down = _SHIFT
-    centre = other.grey[down : _HEIGHT - down, right : _WIDTH - right]
-    scores = cv2.matchTemplate(one.grey, centre, cv2.TM_CCOEFF_NORMED)
-    _, _, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(scores))
+    across, down = motion(one.grey, other.grey)
+    right, low = _SHIFT
+    centre = other.grey[low : _HEIGHT - low, right : _WIDTH - right]
+    x, y = right - across, low - down
     height, width = centre.shape
     moved = one.grey[y : y + height, x : x + width]
     return min(lowest, plain_dissimilarity(_thumbnail(moved), _thumbnail(centre)))
+
+
+def motion(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> tuple[int, int]:
+    """Return by how many pixels most of a thumbnail moves to the right, and down, at most `_SHIFT`.
+
+    Args:
+        before, after: grey pictures of thumbnails.
+    """
+    right, down = _SHIFT
+    centre = after[down : _HEIGHT - down, right : _WIDTH - right]
+    scores = cv2.matchTemplate(before, centre, cv2.TM_CCOEFF_NORMED)
+    _, _, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(scores))
+    return right - int(x), down - int(y)
 
 
 def only_partly_changed(one: Thumbnail, other: Thumbnail, kept: float = KEPT) -> bool:

@@ -10,6 +10,7 @@ frame. In a dissolve, the votes in the middle are undecided, and in motion they 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
@@ -17,6 +18,8 @@ from typing import Final
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from caer_data.shots.refine import motion
 
 Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int64]
@@ -49,7 +52,6 @@ _STANDS_OUT: Final = 2.0
 
 _EVERY: Final = 2  # step between the rows and columns used, which suffices to find a form
 _TRIED: Final = 4  # number of forms tried: those that agree best with the middle frame
-_SHIFT: Final = 6, 4  # px; maximum motion from frame to frame, as an eighth of the picture
 _NEAR: Final = np.ones((3, 3), np.uint8)
 _NONE: Final = np.float32(1e-6)
 
@@ -75,12 +77,12 @@ def changes(before: Floats, after: Floats) -> Floats:
     """Return how much the pixels of two pictures differ, other than by a small motion.
 
     Args:
-        before, after: grey pictures, (height, width).
+        before, after: grey pictures of thumbnails, (27, 48).
 
     Returns:
         Grey levels of every second pixel of every second row, (pixels,).
     """
-    across, down = _motion(before, after)
+    across, down = motion(before, after)
     new = _unexplained(before, after, across, down)
     gone = _unexplained(after, before, -across, -down)
     return (new + gone)[::_EVERY, ::_EVERY].ravel()
@@ -90,8 +92,8 @@ def wipe_in(pictures: Floats, changed: Floats) -> Wipe | None:
     """Return the wipe from the first picture to the last; None if there is none.
 
     Args:
-        pictures: grey pictures, (frames, height, width); the first is before the wipe, the last
-            after it.
+        pictures: grey pictures of thumbnails, (frames, 27, 48); the first is before the wipe, the
+            last after it.
         changed: `changes` from each picture to the next, (frames - 1, pixels).
     """
     few = pictures[:, ::_EVERY, ::_EVERY]
@@ -109,18 +111,6 @@ def wipe_in(pictures: Floats, changed: Floats) -> Wipe | None:
     if found is None or _glows(few, when, apart) > _GLOW:
         return None
     return replace(found, quality=found.quality * share)
-
-
-def _motion(before: Floats, after: Floats) -> tuple[int, int]:
-    """Return by how many pixels most of the picture moves to the right, and down."""
-    right, down = _SHIFT
-    height, width = before.shape
-    if height <= 2 * down or width <= 2 * right:
-        return 0, 0
-    centre = after[down : height - down, right : width - right]
-    scores = cv2.matchTemplate(before, centre, cv2.TM_CCOEFF_NORMED)
-    _, _, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(scores))
-    return right - int(x), down - int(y)
 
 
 def _unexplained(one: Floats, other: Floats, across: int, down: int) -> Floats:
@@ -203,7 +193,7 @@ def _glows(few: Floats, when: _Integers, apart: Floats) -> float:
 @cache
 def _edges(count: int) -> tuple[_Integers, _Integers]:
     """Return the edges tried in so many frames: when they enter, and how long they take."""
-    shortest = max(MIN_FRAMES + 1, -(-count // round(1 / _LASTS)))
+    shortest = max(MIN_FRAMES + 1, math.ceil(_LASTS * count))
     pairs = [
         (start, length)
         for length in range(shortest, count + 2)

@@ -21,23 +21,6 @@ pytestmark = [
 ON_RAY = ("--engine", "ray", "--workers", "1")
 
 
-@pytest.fixture(scope="module")
-def shows(media_data, tmp_path_factory) -> Path:
-    return scale.write_shows(media_data, tmp_path_factory.mktemp("raw"))
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory) -> Path:
-    return scale.write_recipe(tmp_path_factory.mktemp("recipe"))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(shows, recipe, tmp_path_factory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("local") / "d"
-    subprocess.run(scale.command(shows, folder, recipe), capture_output=True, check=False)
-    return scale.result(folder)
-
-
 @pytest.fixture
 def begin(shows, recipe, tmp_path):
     """Starts a command on the dataset `d`."""

@@ -24,23 +24,6 @@ from caer_data.curate.shards import Shard
 from caer_data.engine.pool import Limits
 
 
-@pytest.fixture(scope="module")
-def shows(media_data, tmp_path_factory) -> Path:
-    return scale.write_shows(media_data, tmp_path_factory.mktemp("raw"))
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory) -> Path:
-    return scale.write_recipe(tmp_path_factory.mktemp("recipe"))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(shows, recipe, tmp_path_factory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("local") / "d"
-    subprocess.run(scale.command(shows, folder, recipe), capture_output=True, check=False)
-    return scale.result(folder)
-
-
 def run(shows: Path, folder: Path, recipe: Path, *more: str) -> tuple[int, str]:
     done = subprocess.run(
         scale.command(shows, folder, recipe, *more),

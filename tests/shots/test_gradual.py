@@ -157,6 +157,17 @@ def test_a_sheet_before_the_camera_is_no_wipe(cuts_of) -> None:  # type: ignore[
     assert cuts_of(film, Shots()) == []
 
 
+def test_a_sheet_that_leaves_much_of_the_picture_is_no_wipe() -> None:
+    old = thumbnails(two_shots(4)[0])[0]
+    pictures = np.stack([old] * 16)
+    for i in range(1, 16):
+        pictures[i, 27 - round(27 * i / 15) :, 12:36] = 235
+    assert wipe_of(pictures) is None
+    pictures[:, :, :12] = pictures[:, :, 12:24]
+    pictures[:, :, 36:] = pictures[:, :, 24:36]
+    assert wipe_of(pictures) is not None
+
+
 def test_a_light_that_passes_is_no_wipe() -> None:
     pictures = thumbnails(uncovered(*two_shots(4), 14, Y))[29:45]
     assert wipe_of(pictures) is not None
